@@ -1,0 +1,81 @@
+"""Cells: one training each, computed once and kept under the hash of everything that determines it.
+
+A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, embeddings) and
+its LFW scores, but nothing about groups: the same clean cell serves every study of the same faces.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+
+from faceguard import __version__
+from faceguard.identification import embed
+from faceguard.identities import Faces
+from faceguard.readers.lfw import LfwPairs
+from faceguard.study import Adversary, TrainedArm, train_arm
+from faceguard.train import Epoch
+from faceguard.verification import pair_scores
+
+Cell = Mapping[str, NDArray[Any]]
+
+
+def run_cell(
+    fabric: Fabric,
+    train: Faces,
+    test: Faces,
+    adversary: Adversary,
+    *,
+    seed: int,
+    lfw: tuple[Faces, LfwPairs] | None,
+    folder: Path,
+    progress: Callable[[Epoch], None],
+) -> Cell:
+    """The cell's arrays: read when it was computed before, else trained and kept."""
+    path = folder / f"{cell_hash(train, test, adversary, seed, fabric)}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            cell = dict(kept)
+        if lfw is None or "lfw_scores" in cell:
+            return cell
+    begun = time.monotonic()
+    arm = train_arm(fabric, train, test, adversary, seed=seed, progress=progress)
+    content = _arrays(arm) | {"seconds": np.array(time.monotonic() - begun)}
+    if lfw is not None:
+        content["lfw_scores"] = _lfw_scores(fabric, arm, *lfw)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.tmp.npz")
+    np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
+    temporary.replace(path)
+    return content
+
+
+def cell_hash(train: Faces, test: Faces, adversary: Adversary, seed: int, fabric: Fabric) -> str:
+    """SHA-256 over pixels, labels, settings, seed, precision and version, shortened to 16 hexadecimal digits."""
+    digest = hashlib.sha256(repr((asdict(adversary), seed, fabric._precision.precision, __version__)).encode())
+    for faces in (train, test):
+        digest.update(faces.pixels.tobytes() + faces.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _arrays(arm: TrainedArm) -> dict[str, NDArray[Any]]:
+    return {
+        "predictions": arm.predictions.astype(np.int32),
+        "losses": np.array([epoch.loss for epoch in arm.curve]),
+        "embeddings": arm.embeddings.numpy(),
+    }
+
+
+def _lfw_scores(fabric: Fabric, arm: TrainedArm, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:
+    from faceguard.study import resize_faces
+
+    with fabric.autocast(), torch.inference_mode():
+        embeddings = embed(arm.model, resize_faces(faces, arm.model.size), device=fabric.device)
+    return pair_scores(embeddings.numpy(), pairs.first, pairs.second)

@@ -1,0 +1,248 @@
+"""The command line. Exit codes: 0 done, 1 something failed and is said in a sentence, 2 the command was mistyped."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from faceguard import terminal
+from faceguard.errors import FaceguardError
+from faceguard.outputs import refuse_existing
+
+app = typer.Typer(
+    name="faceguard",
+    help="Protect face photos from recognizers that are trained on them, and measure whether it works.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Form = Literal["class-wise", "sample-wise"]
+Model = Literal["inception-resnet-v1", "resnet-18"]
+Assign = Literal["nearest", "random", "round-robin"]
+Precision = Literal["fp32", "bf16"]
+Hardware = Literal["auto", "cpu", "cuda"]
+Seed = Annotated[int, typer.Option(help="The same seed on the same machine gives the same bytes.")]
+Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
+Arithmetic = Annotated[Precision, typer.Option(help="bf16 is about twice as fast on recent processors and GPUs.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; made when absent.")]
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    faces: Annotated[Path | None, typer.Option(help="Folder per identity: half of them are protected.")] = None,
+    source: Annotated[Path | None, typer.Option(help="Folder per identity: the noise is learnt on these.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Arithmetic = "bf16",
+) -> None:
+    """Run the case study in miniature, on drawn faces unless folders are given: a few minutes on two cores."""
+    from faceguard.demo import DemoSettings, run_demo
+
+    settings = DemoSettings()
+    rounds, epochs, size = settings.noise.max_rounds, settings.adversary.train.epochs, settings.adversary.size
+    refuse_existing(out / "report.json")
+    people, others = (None if folder is None else terminal.read_faces(folder, size) for folder in (faces, source))
+    with terminal.bars() as advance:
+        report = run_demo(
+            _fabric(device, precision),
+            out,
+            settings=settings,
+            faces=people,
+            source=others,
+            seed=seed,
+            on_round=lambda done: advance("noise, rounds at most", rounds, f"error {done.error:.2f}", done.number),
+            on_epoch=lambda arm, done: advance(f"{arm} arm, epochs", epochs, terminal.epoch_line(done), done.number),
+        )
+    terminal.console.print(terminal.arms_table(report))
+    terminal.say(f"Verdict: {report['verdict']}. {' '.join(report['reasons'])}")
+    terminal.say(f"report.json and three pictures are in {out}.")
+    terminal.list_left_out([failure for read in (people, others) if read is not None for failure in read.failures])
+
+
+@app.command()
+def generate(
+    faces: Annotated[Path, typer.Argument(help="Labelled faces: folder per identity, CelebA, RecordIO or parquet.")],
+    out: Annotated[Path, typer.Option(help="The noise bank to write, .safetensors.")],
+    epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, in levels of 255.")] = 16,
+    form: Annotated[Form, typer.Option(help="One row for each identity, or for each photo.")] = "class-wise",
+    own: Annotated[Path | None, typer.Option("--with", help="Your own identities, learnt together with FACES.")] = None,
+    model: Annotated[Model, typer.Option(help="The source model.")] = "resnet-18",
+    max_rounds: Annotated[int, typer.Option(min=1, help="Give up after so many; a larger number then goes on.")] = 60,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Arithmetic = "bf16",
+) -> None:
+    """Learn error-minimizing noise and write a noise bank. Interrupted, the same command goes on where it stopped."""
+    from faceguard.generate import SourceModel, face_noise, learn_bank
+    from faceguard.identities import merge
+
+    refuse_existing(out)
+    settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds)
+    people = terminal.read_faces(faces, 112)
+    if own is not None:
+        people = merge(people, terminal.read_faces(own, 112))
+    checkpoint = out.with_name(out.name + ".partial")
+    with terminal.bars() as advance:
+        bank = learn_bank(
+            _fabric(device, precision),
+            people,
+            settings,
+            source_model=SourceModel(name=model),
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=lambda done: advance("rounds at most", max_rounds, f"error {done.error:.3f}", done.number),
+        )
+    bank.save(out)
+    checkpoint.unlink(missing_ok=True)  # only now: a full disk must not cost the rounds
+    terminal.say(f"{out}: {len(bank)} rows of {bank.size} px at epsilon {epsilon:g}/255.")
+    terminal.list_left_out(people.failures)
+
+
+@app.command()
+def protect(
+    photos: Annotated[Path, typer.Argument(help="A photo, a folder of one person's photos, or a folder per identity.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the protected photos; nothing in it is overwritten.")],
+    noise: Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")] = None,
+    identity: Annotated[str | None, typer.Option(help="Whose photos these are; else the folders say it.")] = None,
+    assign: Annotated[Assign, typer.Option(help="How an identity gets its row.")] = "random",
+    seed: Seed = 0,
+) -> None:
+    """Write protected copies of photos. It works against whoever trains on them, not against whoever knows the face."""
+    from faceguard.assign import assign_to_photos
+    from faceguard.bank import default_bank, load_bank
+    from faceguard.listing import list_photos
+    from faceguard.protect import protect_photos
+
+    bank = default_bank() if noise is None else load_bank(noise)
+    jobs = list_photos(photos, identity, out=out)
+    rows = assign_to_photos(bank, jobs, assign, seed=seed)
+    with terminal.bars() as advance:
+        report = protect_photos(
+            jobs, out, bank=bank, rows=rows, progress=lambda result: advance("photos", len(jobs), result.source)
+        )
+    terminal.say(f"{len(report.protected)} of {len(jobs)} photos protected in {out}; manifest.jsonl lists them all.")
+    for result in report.failed:
+        terminal.complain("not protected", f"{result.source}: {result.reason}")
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    faces: Annotated[Path, typer.Argument(help="Labelled faces, protected or not.")],
+    out: Out,
+    model: Annotated[Model, typer.Option(help="The recognizer.")] = "inception-resnet-v1",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training photos.")] = 50,
+    size: Annotated[int, typer.Option(min=32, help="Height and width of a face in pixels.")] = 112,
+    hold_out: Annotated[float, typer.Option(min=0, max=0.9, help="Share of each identity's photos held out.")] = 0.2,
+    learning_rate: Annotated[float, typer.Option(help="At the start; it falls along a cosine.")] = 0.05,
+    seed: Seed = 0,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Number of GPUs, or of processes on the CPU.")] = 1,
+    precision: Arithmetic = "bf16",
+) -> None:
+    """Train a recognizer from scratch. Interrupted, the same command goes on where it stopped."""
+    from faceguard.device import launch
+    from faceguard.runs import RUN_FILE, Training, train_run
+    from faceguard.train import TrainSettings
+
+    refuse_existing(out / RUN_FILE)
+    training = Training(
+        faces=faces,
+        out=out,
+        model=model,
+        size=size,
+        settings=TrainSettings(epochs=epochs, learning_rate=learning_rate),
+        hold_out=hold_out,
+        seed=seed,
+    )
+    fabric = _fabric(device, precision, devices)
+    if devices == 1:
+        with terminal.bars() as advance:
+            finished = train_run(
+                fabric,
+                training,
+                progress=lambda done: advance("epochs", epochs, terminal.epoch_line(done), done.number),
+            )
+    else:  # a bar cannot be sent to other processes
+        finished = launch(fabric, train_run, training, progress=terminal.say_epoch)
+    terminal.say(f"{out}: {terminal.epoch_line(finished.curve[-1])} after {len(finished.curve)} epochs.")
+    terminal.list_left_out(finished.failures)
+
+
+@app.command()
+def eval_lfw(
+    model: Annotated[str, typer.Argument(help="A run folder, an .onnx file, vggface2, casia-webface or buffalo_l.")],
+    lfw: Annotated[Path, typer.Option(help="LFW's folder of images, raw or aligned, or insightface's lfw.bin.")],
+    out: Out,
+    pairs: Annotated[Path | None, typer.Option(help="pairs.txt; by default the one in or beside the folder.")] = None,
+    download: Annotated[bool, typer.Option(help="Fetch published weights when they are missing.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Verify LFW's 6,000 pairs: AUC, EER, TAR at a FAR and ten-fold accuracy, each with a 95 % interval, and the ROC."""
+    from faceguard.lfw import evaluate_lfw
+    from faceguard.readers.lfw import read_pairs
+    from faceguard.runs import load_model
+
+    refuse_existing(out / "lfw.json")
+    recognizer = load_model(model, download=download)
+    wanted = read_pairs(lfw, pairs)
+    with terminal.bars() as advance:
+        result = evaluate_lfw(
+            recognizer,
+            wanted,
+            out,
+            seed=seed,
+            on_read=lambda done, count: advance("photos read", count, "", done),
+            on_embedded=lambda done, count: advance("faces embedded", count, "", done),
+        )
+    terminal.console.print(terminal.lfw_table(result))
+    if result["missing"]:
+        absent = result["missing_images"]
+        listed = ", ".join(absent[:5]) + (", ... (lfw.json lists them all)" if len(absent) > 5 else "")
+        terminal.complain(
+            f"{result['missing']} pairs left out", f"{len(absent)} images are absent or unreadable: {listed}."
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+def eval_identities(
+    run: Annotated[Path, typer.Argument(help="A run folder of faceguard train.")],
+    faces: Annotated[Path, typer.Argument(help="Clean photos of the same identities; those trained on are left out.")],
+    out: Out,
+    groups: Annotated[
+        Path | None, typer.Option(help='JSON {"protected": [identities]}; the others form a second group.')
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Recognition accuracy and verification on held-out photos, by group."""
+    from faceguard.evaluate import evaluate_identities
+    from faceguard.runs import load_run
+
+    refuse_existing(out / "identities.json")
+    trained = load_run(run)
+    people = terminal.read_faces(faces, trained.model.size)
+    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed)
+    terminal.console.print(terminal.groups_table(result))
+    terminal.list_left_out(people.failures)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an expected failure becomes one sentence and exit code 1."""
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="faceguard")
+    except FaceguardError as error:
+        terminal.complain("Error", str(error))
+        raise SystemExit(1) from error
+
+
+def _fabric(device: str, precision: Precision, devices: int = 1) -> Any:
+    from faceguard.device import make_fabric
+
+    return make_fabric(device=device, precision=precision, devices=devices)

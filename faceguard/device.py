@@ -1,0 +1,95 @@
+"""Where and how the networks run: device, precision, seeds, processes (Lightning Fabric).
+
+The device is chosen once, here; everything inside follows the tensor. Randomness comes from generators derived by
+name from one seed, so that adding a draw in one place never changes another.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from faceguard.errors import DeviceError, FaceguardError
+
+Precision = Literal["fp32", "bf16"]
+
+
+def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int = 1) -> Fabric:
+    """Choose the device (``auto``, ``cpu``, ``cuda``), the precision and the number of processes, not yet launched.
+
+    Raises DeviceError when the machine lacks what is asked for.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise DeviceError(f"Precision {precision!r} is unknown; use fp32 or bf16.")
+    if devices < 1:
+        raise DeviceError(f"--devices {devices} asks for no device at all; use 1 or more.")
+    accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if accelerator not in ("cpu", "cuda"):
+        raise DeviceError(f"Device {device!r} is unknown; use auto, cpu or cuda.")
+    available = torch.cuda.device_count() if accelerator == "cuda" else devices
+    if available < devices:
+        raise DeviceError(
+            f"{devices} CUDA device(s) are asked for and this machine has {available};"
+            " use --device cpu, or fewer --devices."
+        )
+    fabric_precision = "32-true" if precision == "fp32" else "bf16-mixed"
+    strategy = "ddp_spawn" if devices > 1 else "auto"
+    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=fabric_precision)  # type: ignore[arg-type]
+
+
+def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Run ``function(fabric, ...)`` in every process, and return what it returned in the first.
+
+    The function must be defined at the top of a module. A FaceguardError raised in the processes arrives here as itself.
+    """
+    outcome = fabric.launch(partial(_outcome, function=function, arguments=arguments, keywords=keywords))
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.result
+
+
+class _Outcome:
+    """What a process ends with. No dataclass: Fabric takes those apart on their way between processes."""
+
+    def __init__(self, result: Any = None, error: FaceguardError | None = None) -> None:
+        self.result, self.error = result, error
+
+
+def _outcome(fabric: Fabric, function: Callable[..., Any], arguments: Any, keywords: Any) -> _Outcome:
+    try:
+        return _Outcome(result=function(fabric, *arguments, **keywords))
+    except FaceguardError as error:
+        return _Outcome(error=error)
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """A 63-bit seed for the draw called ``names`` under the user's ``seed``; SHA-256, so the same on every machine."""
+    text = "/".join(str(part) for part in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(seed: int, *names: str | int) -> torch.Generator:
+    """A CPU generator for the draw called ``names`` under the user's ``seed``."""
+    return torch.Generator().manual_seed(derive_seed(seed, *names))
+
+
+@contextmanager
+def seeded(seed: int, *names: str | int) -> Iterator[None]:
+    """Give layers that know only the global generator (dropout, kornia, initial weights) a derived seed, then restore it."""
+    cuda = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(derive_seed(seed, *names))
+        yield
+
+
+@contextmanager
+def quiet_backends() -> Iterator[None]:
+    """Silence the notes that third-party packages print while they load; they say nothing about the user's work."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

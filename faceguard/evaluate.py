@@ -1,0 +1,94 @@
+"""A trained run on photos it has not seen: recognition and verification, by group."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceguard.errors import DataError
+from faceguard.identification import embed, predict, rank1, verify_groups
+from faceguard.identities import Faces
+from faceguard.outputs import write_json
+from faceguard.plots import roc_figure
+from faceguard.runs import Run, photo_id
+from faceguard.study import make_groups
+
+
+def evaluate_identities(
+    run: Run, faces: Faces, out: Path, *, groups_file: Path | None = None, seed: int
+) -> dict[str, Any]:
+    """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
+
+    A photo counts as trained on when identity and stem agree, whatever its folder or ending: the protected copy of a
+    photo and the photo are one. Raises DataError when nothing is left, or an identity is unknown to the run.
+    """
+    faces = _held_out(run, faces)
+    protected = [] if groups_file is None else read_groups(groups_file, faces.names)
+    groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
+    recognized = rank1(predict(run.model, faces), faces, groups)
+    verified = verify_groups(embed(run.model, faces), faces, groups, seed=seed)
+    content = {
+        "groups": {
+            group: verified[group].to_json()
+            | {
+                "rank1": recognized[group],
+                "photos": int(np.isin(faces.labels, labels).sum()),
+                "identities": len(labels),
+            }
+            for group, labels in groups.items()
+        }
+    }
+    roc_figure(
+        {g: (v.far, v.tar) for g, v in verified.items()}, out / "roc.png", title="Verification of held-out photos"
+    )
+    write_json(out / "identities.json", content)
+    return content
+
+
+def read_groups(path: Path, names: Sequence[str]) -> list[str]:
+    """The protected identities in ``{"protected": [...]}``, also below "identities" as in a demo's report.
+
+    Raises DataError when the file does not say it, or names an identity that is not among ``names``.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        named = content.get("identities", content)["protected"]
+        if not isinstance(named, list):
+            raise TypeError(f"{named!r} is no list")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f'{path} is no groups file ({error}); it should read {{"protected": ["name", ...]}}.'
+        ) from error
+    protected = [str(name) for name in named]
+    unknown = sorted(set(protected) - set(names))
+    if unknown:
+        raise DataError(f"{path} names {', '.join(unknown[:5])}, of whom there are no faces; check the spelling.")
+    return protected
+
+
+def _held_out(run: Run, faces: Faces) -> Faces:
+    """The faces that were not trained on, labelled as the run labels its identities."""
+    strangers = sorted(set(faces.names) - set(run.identities))
+    if strangers:
+        raise DataError(
+            f"The run does not know {', '.join(strangers[:5])}; give photos of the identities it was trained on."
+        )
+    unseen = [
+        i
+        for i, (label, key) in enumerate(zip(faces.labels, faces.keys, strict=True))
+        if photo_id(faces.names[label], key) not in run.trained_on
+    ]
+    if not unseen:
+        raise DataError(
+            "Every one of these photos was trained on, so they prove nothing; give photos that were held out."
+        )
+    present = set(faces.labels[unseen].tolist())
+    wanted = [name for name in run.identities if name in faces.names and faces.names.index(name) in present]
+    if wanted != list(run.identities):
+        absent = sorted(set(run.identities) - set(wanted))
+        raise DataError(
+            f"No held-out photo shows {', '.join(absent[:5])}; give at least one of every identity of the run."
+        )
+    return faces.take(unseen).of(run.identities)

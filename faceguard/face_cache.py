@@ -1,0 +1,119 @@
+"""Decoded faces on disk: decode a set once, then map it into memory.
+
+N photos, S face size. One folder per set, named by a hash of all that determines it: pixels.npy (uint8, N x S x S x 3) and
+index.json (labels, names, keys, failures). A set is decoded under a temporary name and renamed when complete, so that an
+interruption leaves nothing that could be taken for a set.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceguard.errors import DataError
+from faceguard.identities import Faces, Failure
+from faceguard.readers.record import Record
+
+FORMAT = 1  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
+_ROOM = 1.02  # of the pixels' own size, for the index
+
+
+def default_folder() -> Path:
+    """$FACEGUARD_CACHE, else $XDG_CACHE_HOME/faceguard, else ~/.cache/faceguard."""
+    if chosen := os.environ.get("FACEGUARD_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "faceguard"
+
+
+def digest(records: Sequence[Record], size: int) -> str:
+    """SHA-256 of format, face size, and every record's key, identity and source file (path, length, time of change)."""
+    stamps: dict[Path | None, str] = {None: ""}
+    total = hashlib.sha256(f"faceguard {FORMAT} {size}\n".encode())
+    for record in records:
+        if record.source not in stamps:
+            stamps[record.source] = _stamp(record.source)
+        total.update(json.dumps([record.key, record.identity, stamps[record.source]]).encode())
+    return total.hexdigest()
+
+
+def _stamp(source: Path | None) -> str:
+    if source is None:
+        return ""
+    try:
+        status = source.stat()
+    except OSError:  # it will fail to decode, and be listed as such
+        return f"{source.absolute()} absent"
+    return f"{source.absolute()} {status.st_size} {status.st_mtime_ns}"
+
+
+def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> Faces:
+    """The faces stored in ``folder``, or else those that ``fill`` decodes into an array of ``shape``, then stored there.
+
+    The pixels are mapped copy-on-write: changing them changes nothing on disk.
+    Raises DataError when the folder is damaged, cannot be written, or its disk is too full.
+    """
+    if not folder.is_dir():
+        try:
+            _make(folder, shape, fill)
+        except OSError as error:
+            raise DataError(
+                f"Decoded faces cannot be kept in {folder.parent} ({error}); choose another folder with FACEGUARD_CACHE."
+            ) from error
+    return _load(folder)
+
+
+def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = int(np.prod(shape) * _ROOM), shutil.disk_usage(folder.parent).free
+    if free < needed:  # a full disk would end the process when a mapped page is written
+        raise DataError(
+            f"Decoding {shape[0]} photos needs {needed / 1e9:.1f} GB in {folder.parent}, which has {free / 1e9:.1f} GB"
+            " left; free some space or choose another folder with FACEGUARD_CACHE."
+        )
+    temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        pixels = np.lib.format.open_memmap(temporary / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+        faces = fill(pixels)
+        pixels.flush()
+        index = {
+            "labels": faces.labels.tolist(),
+            "names": faces.names,
+            "keys": faces.keys,
+            "failures": [asdict(failure) for failure in faces.failures],
+        }
+        (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process made the same set meanwhile
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _load(folder: Path) -> Faces:
+    try:
+        pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        labels = np.array(index["labels"], dtype=np.int64)
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or not len(index["keys"]) == len(labels) <= len(pixels):
+            raise ValueError("its pixels and its index disagree")
+        return Faces(
+            pixels=pixels[: len(labels)],
+            labels=labels,
+            names=tuple(index["names"]),
+            keys=tuple(index["keys"]),
+            failures=tuple(Failure(**failure) for failure in index["failures"]),
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(
+            f"The decoded faces in {folder} are damaged ({error}); remove that folder and run again."
+        ) from error

@@ -1,0 +1,73 @@
+"""What a recognizer makes of held-out faces: embeddings, rank-1 recognition and verification, by group.
+
+A group is a set of identities (``protected``, ``others``). Recognition is closed-set, as in the paper's Figure 4 b: the
+trained classifier names the identity of a clean photo it has not seen. Verification compares all pairs within a group.
+
+N photos, K identities, D embedding.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceguard.identities import Faces, to_pixels
+from faceguard.recognizer import Embedder, Recognizer
+from faceguard.verification import Verification, all_pairs, verify
+
+Groups = Mapping[str, NDArray[np.int64]]  # group -> the labels of its identities
+REPLICATES = 200  # of the bootstrap: a group has tens of thousands of pairs
+
+
+@torch.inference_mode()
+def embed(
+    model: Embedder,
+    faces: Faces,
+    *,
+    device: torch.device | None = None,
+    batch_size: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """N unit embeddings, N x D float32 on the CPU; every face is embedded once. ``progress`` gets (done, N)."""
+    embeddings: list[Tensor] = []
+    for batch in torch.from_numpy(faces.pixels).split(batch_size):
+        embeddings.append(model.embed(to_pixels(batch.to(device))).cpu())
+        if progress is not None:
+            progress(min(len(embeddings) * batch_size, len(faces)), len(faces))
+    return torch.cat(embeddings)
+
+
+@torch.inference_mode()
+def predict(
+    model: Recognizer, faces: Faces, *, device: torch.device | None = None, batch_size: int = 64
+) -> NDArray[np.int64]:
+    """The identity that the trained classifier names for every face, N labels."""
+    photos = torch.from_numpy(faces.pixels)
+    return torch.cat([model(to_pixels(batch.to(device))).argmax(1).cpu() for batch in photos.split(batch_size)]).numpy()
+
+
+def centroids(model: Embedder, faces: Faces) -> Tensor:
+    """The unit mean of every identity's embeddings, K x D."""
+    embeddings = embed(model, faces)
+    sums = torch.zeros(len(faces.names), embeddings.shape[1]).index_add_(0, torch.from_numpy(faces.labels), embeddings)
+    return F.normalize(sums, dim=1)
+
+
+def rank1(predicted: NDArray[np.int64], faces: Faces, groups: Groups) -> dict[str, float]:
+    """Share of correctly named faces in every group, in [0, 1]."""
+    correct = predicted == faces.labels
+    return {group: float(correct[np.isin(faces.labels, labels)].mean()) for group, labels in groups.items()}
+
+
+def verify_groups(embeddings: Tensor, faces: Faces, groups: Groups, *, seed: int) -> dict[str, Verification]:
+    """Verification over all pairs of faces within each group, with intervals from a bootstrap over its identities."""
+    found = {}
+    for group, labels in groups.items():
+        inside = np.isin(faces.labels, labels)
+        scores, genuine, first, second = all_pairs(embeddings.numpy()[inside], faces.labels[inside])
+        identities = faces.labels[inside][first], faces.labels[inside][second]
+        found[group] = verify(scores, genuine, identities=identities, replicates=REPLICATES, seed=seed)
+    return found

@@ -1,0 +1,247 @@
+"""Error-minimizing noise: Algorithm 1 of Huang et al. (ICLR 2021), for identity-wise and sample-wise noise alike.
+
+    min over theta   E [ min over delta   L(f_theta(x + delta), y) ]      with |delta| <= epsilon          (eq. 2)
+    delta <- clip_eps(delta - alpha * sign(grad_x L(f_theta(x + delta), y)))                                (eq. 3)
+
+A noise tensor has R rows, and ``rows[i]`` names the row that photo i uses: its label for class-wise noise, i itself
+for sample-wise noise. Each row becomes the mean of its photos' new deltas; a lone photo's mean is itself.
+
+N photos, R rows, B batch, S x S pixels; deltas and noise are float32 in [-epsilon, epsilon] on the pixel range [0, 1].
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from faceguard.device import derive_seed, generator, seeded
+from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
+from faceguard.identities import Faces, to_pixels
+from faceguard.train import augmentation, load_checkpoint, optimizer_step, outline, save_checkpoint
+
+Form = Literal["class-wise", "sample-wise"]
+Objective = Literal["error-minimizing", "error-maximizing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseSettings:
+    """Algorithm 1's settings; the defaults are the paper's for faces. epsilon and step_size on the pixel range [0, 1]."""
+
+    form: Form = "class-wise"
+    objective: Objective = "error-minimizing"
+    epsilon: float = 16 / 255
+    step_size: float = 1.6 / 255  # alpha
+    pgd_steps: int = 1  # T
+    train_steps: int = 30  # M
+    stop_error: float = 0.1  # lambda
+    batch_size: int = 32
+    max_rounds: int = 50
+    learning_rate: float = 0.025
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    gradient_clip: float = 5.0
+    flip: bool = False  # the adversary's flips and crops inside both steps, on the image and its noise together:
+    crop_share: float = 0.0  # an expectation over transformations, for few photos each (docs/adr/0002)
+
+    def __post_init__(self) -> None:
+        steps = ("pgd_steps", "train_steps", "batch_size", "max_rounds")
+        positive = ("epsilon", "step_size", "learning_rate", "gradient_clip", *steps)
+        wrong = [
+            f"{name} must be positive, not {getattr(self, name)}" for name in positive if not getattr(self, name) > 0
+        ]
+        if not 0 < self.stop_error < 1:
+            wrong.append(f"stop_error must lie between 0 and 1, not {self.stop_error}")
+        if self.epsilon > 1:
+            wrong.append(f"epsilon {self.epsilon} exceeds the pixel range [0, 1]; divide levels by 255")
+        if wrong:
+            raise FaceguardError("These noise settings cannot work: " + "; ".join(wrong) + ".")
+
+    def reached(self, error: float) -> bool:
+        """Whether a round's error ends the algorithm: at most lambda, or at least 1 - lambda when maximizing."""
+        return error <= self.stop_error if self.objective == "error-minimizing" else error >= 1 - self.stop_error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One finished round: its number from 1, and the source model's error on the protected photos, in [0, 1]."""
+
+    number: int
+    error: float
+
+
+def pgd(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, settings: NoiseSettings) -> Tensor:
+    """Equation 3, T times, on pixels x (B x 3 x S x S) with labels y (B); the model must be frozen and in eval mode.
+
+    Descends for error-minimizing noise and ascends for error-maximizing noise. Returns the new delta, B x 3 x S x S.
+    """
+    step = settings.step_size if settings.objective == "error-minimizing" else -settings.step_size
+    for _ in range(settings.pgd_steps):
+        noisy = (x + delta).clamp_(0, 1).requires_grad_()
+        loss = F.cross_entropy(model(noisy), y)
+        (gradient,) = torch.autograd.grad(loss, noisy)
+        stepped = noisy.detach().sub_(gradient.sign_(), alpha=step)
+        delta = stepped.sub_(x).clamp_(-settings.epsilon, settings.epsilon)
+    return delta
+
+
+def update_rows(noise: Tensor, rows: Tensor, delta: Tensor, epsilon: float) -> None:
+    """Replace, in place, every row that this batch uses by the mean of its photos' deltas, clipped to epsilon."""
+    used, photo_to_used = rows.unique(return_inverse=True)
+    before = noise.index_select(0, used)
+    total = torch.zeros_like(before).index_add_(0, photo_to_used, delta)
+    mean = total.div_(torch.bincount(photo_to_used).view(-1, 1, 1, 1))
+    noise.index_copy_(0, used, mean.sub_(before).add_(before).clamp_(-epsilon, epsilon))
+
+
+def generate(
+    fabric: Fabric,
+    faces: Faces,
+    source: nn.Module,
+    settings: NoiseSettings,
+    *,
+    seed: int,
+    learn_on: Tensor | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[Round], None] | None = None,
+) -> Tensor:
+    """Algorithm 1: learn noise for ``faces`` together with ``source``, untrained (or trained, for error-maximizing noise).
+
+    ``learn_on`` (photo indices) limits the photos the noise is learnt on, as the paper's 20 %; the source model trains
+    on all. ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there;
+    delete it when the noise is saved. Returns the noise, float32 R x 3 x S x S. Raises NoiseDidNotConverge after
+    ``max_rounds``, and TrainingDiverged when the source model's outputs are no longer finite.
+    """
+    run = _Run(fabric, faces, source, settings, seed, learn_on)
+    if checkpoint is not None and checkpoint.exists():
+        run.load(checkpoint)
+    while run.rounds < settings.max_rounds:
+        if settings.objective == "error-minimizing":
+            run.train_source()
+        run.learn_noise()
+        error = run.error()
+        run.rounds += 1
+        if progress is not None:
+            progress(Round(number=run.rounds, error=error))
+        if settings.reached(error):
+            return run.noise.cpu().movedim(-1, 1).contiguous()
+        if checkpoint is not None:
+            run.save(checkpoint)
+    raise NoiseDidNotConverge(
+        f"After {settings.max_rounds} rounds the stop error {settings.stop_error} has not been reached;"
+        " allow more rounds, more training steps per round, or a larger epsilon."
+    )
+
+
+def random_noise(faces: Faces, form: Form, epsilon: float, *, seed: int) -> Tensor:
+    """Uniform noise in [-epsilon, epsilon] of the same form: Algorithm 1's start, and every experiment's control."""
+    count = len(faces.names) if form == "class-wise" else len(faces)
+    uniform = torch.rand(count, 3, faces.size, faces.size, generator=generator(seed, "random noise"))
+    return (2 * uniform - 1) * epsilon
+
+
+class _Run:
+    """The data, the networks and the noise of one generation; ``rounds`` and ``steps`` count what is done."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        faces: Faces,
+        source: nn.Module,
+        settings: NoiseSettings,
+        seed: int,
+        learn_on: Tensor | None,
+    ) -> None:
+        self.fabric, self.source, self.settings, self.seed = fabric, source, settings, seed
+        self.photos, self.labels = fabric.to_device((torch.from_numpy(faces.pixels), torch.from_numpy(faces.labels)))
+        self.rows = (
+            self.labels if settings.form == "class-wise" else torch.arange(len(faces), device=self.labels.device)
+        )
+        self.learn_on = torch.arange(len(faces)) if learn_on is None else learn_on
+        self.faces = faces.fingerprint()
+        noise = random_noise(faces, settings.form, settings.epsilon, seed=seed)
+        # R x S x S x 3, as the photos are: to gather, add and store in two layouts takes several times as long
+        self.noise = fabric.to_device(noise).movedim(1, -1).contiguous()
+        self.rounds = self.steps = 0
+        self.augment = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
+        optimizer = torch.optim.SGD(
+            source.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.model, self.optimizer = fabric.setup(source.to(memory_format=torch.channels_last), optimizer)
+
+    def train_source(self) -> None:
+        """M optimizer steps on x + delta."""
+        self.source.train().requires_grad_(True)
+        with seeded(self.seed, "source", self.rounds):
+            for _ in range(self.settings.train_steps):
+                batch = self._source_batch()
+                x, y, delta = self._photos(batch)
+                noisy = self.augment(x.add_(delta))
+                optimizer_step(self.fabric, self.model, self.optimizer, noisy, y, self.settings.gradient_clip)
+
+    def learn_noise(self) -> None:
+        """One pass of equation 3 over the photos; weights and batch-norm statistics stay untouched."""
+        self.source.eval().requires_grad_(False)
+        order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "noise order", self.rounds))
+        with seeded(self.seed, "noise", self.rounds), self.fabric.autocast():
+            for batch in self.learn_on[order].split(self.settings.batch_size):
+                x, y, delta = self._photos(batch)
+                delta = pgd(lambda noisy: self.source(self.augment(noisy)), x, y, delta, self.settings)
+                update_rows(self.noise, self.rows[batch], delta.movedim(1, -1), self.settings.epsilon)
+
+    @torch.inference_mode()
+    def error(self) -> float:
+        """The source model's error on the photos as protected so far, in [0, 1]."""
+        counts = torch.zeros(2, dtype=torch.long, device=self.labels.device)  # wrong, not finite: read once, at the end
+        for batch in self.learn_on.split(self.settings.batch_size):
+            x, y, delta = self._photos(batch)
+            logits = self.model(x.add_(delta).clamp_(0, 1))
+            counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
+        wrong, broken = counts.tolist()
+        if broken:
+            raise TrainingDiverged(
+                f"The source model's outputs are no longer finite after round {self.rounds + 1} at learning rate"
+                f" {self.settings.learning_rate}; lower the learning rate."
+            )
+        return float(wrong / len(self.learn_on))
+
+    def _photos(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels, labels and deltas of a batch: copies, which the caller may change."""
+        batch = batch.to(self.photos.device)
+        x, labels, rows = (part.index_select(0, batch) for part in (self.photos, self.labels, self.rows))
+        return to_pixels(x), labels, self.noise.index_select(0, rows).movedim(-1, 1)
+
+    def _source_batch(self) -> Tensor:
+        """The next shuffled batch of an endless stream that goes on across rounds; an incomplete last batch is left out."""
+        size = min(self.settings.batch_size, len(self.labels))
+        number, position = divmod(self.steps, len(self.labels) // size)
+        order = torch.randperm(len(self.labels), generator=generator(self.seed, "source order", number))
+        self.steps += 1
+        return order[position * size : (position + 1) * size]
+
+    def _fingerprint(self) -> int:
+        settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
+        return derive_seed(self.seed, repr(settings), self.faces, repr(self.learn_on.tolist()), outline(self.source))
+
+    def save(self, path: Path) -> None:
+        networks = {"source": self.source.state_dict(), "optimizer": self.optimizer.state_dict()}
+        done = {"rounds": self.rounds, "steps": self.steps, "noise": self.noise, "fingerprint": self._fingerprint()}
+        save_checkpoint(path, networks | done)
+
+    def load(self, path: Path) -> None:
+        state = load_checkpoint(path)
+        if state.get("fingerprint") != self._fingerprint():
+            raise RunError(
+                f"{path} was left by a run with other settings, faces, model or seed; delete it or repeat that command."
+            )
+        self.source.load_state_dict(state["source"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.noise.copy_(state["noise"])
+        self.rounds, self.steps = state["rounds"], state["steps"]

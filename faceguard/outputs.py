@@ -1,0 +1,41 @@
+"""Result files: written whole or not at all, the same content giving the same bytes."""
+
+import errno
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from faceguard.errors import DataError
+
+
+def refuse_existing(path: Path) -> None:
+    """Make sure, before any work is done, that ``path`` is new and can be written; makes its folder.
+
+    Raises DataError.
+    """
+    if path.exists():
+        raise DataError(f"{path} already exists and is not overwritten; choose another --out.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise DataError(f"{path.parent} cannot be written to ({error.strerror}); choose another --out.") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` with sorted keys under a temporary name, then rename; an infinite number becomes null."""
+    temporary = path.with_name(path.name + ".tmp")
+    text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,49 @@
+"""A folder per identity: ``<identity>/**/photo.jpg``, as CASIA-WebFace, VGGFace2, LFW and most people's own photos come."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from faceguard.errors import DataError
+from faceguard.readers.record import PHOTO_SUFFIXES, Record, decode_image
+
+
+def fits(path: Path) -> bool:
+    """Whether ``path`` is a folder that holds at least one visible folder."""
+    return path.is_dir() and bool(_identity_folders(path))
+
+
+def records(path: Path) -> list[Record]:
+    """One record per photo, sorted by identity and path. Hidden files and folders, and identities without photos, are skipped.
+
+    Raises DataError when no identity folder holds a photo, or when a folder cannot be read.
+    """
+    found = [
+        Record(key := photo.relative_to(path).as_posix(), folder.name, partial(decode_image, photo, key), photo)
+        for folder in _identity_folders(path)
+        for photo in sorted(_photos_below(folder))
+    ]
+    if not found:
+        raise DataError(
+            f"The folders in {path} hold no photos ({', '.join(sorted(PHOTO_SUFFIXES))});"
+            " give one folder per person with that person's photos in it."
+        )
+    return found
+
+
+def _photos_below(folder: Path) -> Iterator[Path]:
+    """The visible photo files anywhere below ``folder``, in no particular order; judged by their names alone."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its permissions.") from error
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES:
+                yield Path(parent, name)
+
+
+def _identity_folders(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))

@@ -1,0 +1,158 @@
+"""Run folders: a recognizer trained from a folder of faces, kept with everything that is known about it.
+
+A run folder holds ``model.safetensors`` (weights), ``run.json`` (model, identities, settings, the photos it was trained
+on, the learning curve) and ``learning-curves.png``; while it is being trained, ``checkpoint.pt``.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from lightning_fabric import Fabric
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from faceguard.decode import load_faces
+from faceguard.errors import RunError
+from faceguard.identification import predict, rank1
+from faceguard.identities import Faces, Failure, split
+from faceguard.listing import PHOTO_SUFFIXES
+from faceguard.outputs import write_json
+from faceguard.plots import learning_curves
+from faceguard.published import PUBLISHED, load_published
+from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
+from faceguard.train import Epoch, TrainSettings, fit
+
+WEIGHTS_FILE, RUN_FILE, CHECKPOINT_FILE = "model.safetensors", "run.json", "checkpoint.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A trained recognizer with its identities, and the photos it was trained on as ``identity/stem``."""
+
+    model: Recognizer
+    identities: tuple[str, ...]
+    trained_on: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that determines a run: the faces, the network, the settings, the share kept for testing, the seed."""
+
+    faces: Path
+    out: Path
+    model: str
+    size: int
+    settings: TrainSettings
+    hold_out: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a training leaves besides its folder: the learning curve, and the photos that could not be read."""
+
+    curve: Sequence[Epoch]
+    failures: Sequence[Failure]
+
+
+def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch], None] | None = None) -> Finished:
+    """Train from a folder of faces into a run folder, in every process of a launched ``fabric``; resumes by itself.
+
+    ``hold_out`` of each identity's photos are not trained on, and tested after every epoch.
+    Raises DataError for unusable faces, RunError for a folder of another run, TrainingDiverged when the loss is not finite.
+    """
+    faces = load_faces(training.faces, size=training.size)
+    train, test = (
+        (faces, None) if training.hold_out == 0 else split(faces, share=1 - training.hold_out, seed=training.seed)
+    )
+    model = build(training.model, identities=len(faces.names), size=training.size, seed=training.seed)
+    everyone = {"all": np.arange(len(faces.names))}
+
+    def measure(network: nn.Module) -> dict[str, float]:
+        if test is None:
+            return {}
+        with fabric.autocast():
+            return rank1(predict(network, test, device=fabric.device), test, everyone)  # type: ignore[arg-type]
+
+    checkpoint = training.out / CHECKPOINT_FILE
+    settings = training.settings
+    curve = fit(
+        fabric, model, train, settings, seed=training.seed, measure=measure, checkpoint=checkpoint, progress=progress
+    )
+    if fabric.is_global_zero:
+        if test is not None:
+            ranks = {"run": {"held out": [epoch.measured["all"] for epoch in curve]}}
+            learning_curves(ranks, {"run": [epoch.loss for epoch in curve]}, training.out / "learning-curves.png")
+        save_run(training.out, model, train, settings, curve)
+        checkpoint.unlink(missing_ok=True)
+    return Finished(curve=curve, failures=faces.failures)
+
+
+def photo_id(identity: str, key: str) -> str:
+    """What stays of a photo's name when it is protected: identity and stem, without folders above and endings.
+
+    Both endings of ``a.jpg.png`` go, as a protected ``a.jpg`` is called beside an ``a.png``.
+    """
+    name = Path(key)
+    while name.suffix.lower() in PHOTO_SUFFIXES:
+        name = name.with_suffix("")
+    return f"{identity}/{name.name}"
+
+
+def save_run(
+    folder: Path, model: Recognizer, trained_on: Faces, settings: TrainSettings, curve: Sequence[Epoch]
+) -> None:
+    """Write a run folder; weights first and ``run.json`` last, each under a temporary name."""
+    weights = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
+    temporary = folder / (WEIGHTS_FILE + ".tmp")
+    save_file(weights, temporary)
+    temporary.replace(folder / WEIGHTS_FILE)
+    photos = [
+        photo_id(trained_on.names[label], key) for label, key in zip(trained_on.labels, trained_on.keys, strict=True)
+    ]
+    content = {
+        "model": {"name": model.name, "size": model.size, "width": model.width},
+        "identities": list(trained_on.names),
+        "settings": asdict(settings),
+        "curve": [asdict(epoch) for epoch in curve],
+        "trained_on": sorted(photos),
+    }
+    write_json(folder / RUN_FILE, content)
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder. Raises RunError when it is incomplete or damaged."""
+    if not (folder / RUN_FILE).is_file():
+        hint = (
+            "its training was interrupted; repeat the same command to resume it"
+            if (folder / CHECKPOINT_FILE).exists()
+            else "make one with faceguard train"
+        )
+        raise RunError(f"{folder} holds no finished run ({RUN_FILE} is missing): {hint}.")
+    try:
+        about = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        shape, identities = about["model"], tuple(about["identities"])
+        model = build(shape["name"], identities=len(identities), size=shape["size"], width=shape["width"], seed=0)
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        trained_on = frozenset(about["trained_on"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise RunError(f"The run in {folder} is damaged ({error}); train it again.") from error
+    return Run(model=model.eval(), identities=identities, trained_on=trained_on)
+
+
+def load_model(name: str, *, download: bool = False) -> Embedder:
+    """MODEL as an embedder. Raises RunError when it is neither a run folder, an .onnx file nor a published name."""
+    path = Path(name)
+    if name in PUBLISHED:
+        return load_published(name, download=download)
+    if path.suffix.lower() == ".onnx":
+        return OnnxRecognizer(path)
+    if path.is_dir():
+        return load_run(path).model
+    raise RunError(
+        f"{name!r} is no run folder and no .onnx file, and none of the published models {', '.join(PUBLISHED)}; check the name."
+    )

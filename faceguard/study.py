@@ -1,0 +1,203 @@
+"""The experiment at the heart of faceguard: one recognizer trained on clean, random-noise and protected faces.
+
+    faces -> split per identity -> arms {clean, random, error-minimizing} -> recognizer from scratch -> CLEAN held-out faces
+
+A result without its two controls is no result, so the verdict needs all three arms: when the clean arm does not learn, or
+random noise of the same budget protects as well, it is ``inconclusive``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from faceguard.bank import NoiseBank
+from faceguard.decode import resize
+from faceguard.device import generator
+from faceguard.errors import DataError
+from faceguard.faces import add_levels
+from faceguard.identification import Groups, embed, predict, rank1, verify_groups
+from faceguard.identities import Faces
+from faceguard.recognizer import Recognizer, build
+from faceguard.train import Epoch, TrainSettings, fit
+from faceguard.verification import Verification
+
+Arm = Literal["clean", "random", "error-minimizing"]
+ARMS: tuple[Arm, ...] = ("clean", "random", "error-minimizing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """Whoever trains on the photos: the network, the face size in pixels, and the training."""
+
+    model: str = "resnet-18"
+    width: int = 64
+    size: int = 112
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedArm:
+    """One trained recognizer and what it makes of the N clean held-out faces: nothing here depends on the groups.
+
+    ``predictions`` E x N labels, one row an epoch; ``embeddings`` N x D of unit length after the last epoch.
+    """
+
+    curve: Sequence[Epoch]
+    predictions: NDArray[np.int64]
+    embeddings: Tensor
+    model: Recognizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """An arm judged by group: rank-1 after every epoch, and verification; ``all`` stands for every held-out face."""
+
+    losses: Sequence[float]
+    rank1: Mapping[str, Sequence[float]]
+    verification: Mapping[str, Verification]
+
+    @property
+    def recognition(self) -> dict[str, dict[str, float]]:
+        """Group -> ``last`` and ``best`` rank-1; best is each group's own: what a trainer who stops early could choose."""
+        return {group: {"last": curve[-1], "best": max(curve)} for group, curve in self.rank1.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: ``recognition.GROUP.{last,best}``, ``verification.{auc,eer}`` and by group, and the curves."""
+        overall = self.verification["all"]
+        by_group = {group: found.to_json() for group, found in self.verification.items() if group != "all"}
+        return {
+            "recognition": self.recognition,
+            "verification": {"auc": overall.auc, "eer": overall.eer} | by_group,
+            "curves": {"rank1": dict(self.rank1), "loss": list(self.losses)},
+        }
+
+
+def protect_faces(faces: Faces, bank: NoiseBank, rows: Mapping[str, int], *, original: bool = False) -> Faces:
+    """A copy of aligned ``faces`` in which every identity named in ``rows`` carries its row, in whole levels.
+
+    ``original`` applies the noise as the authors' public code does, see ``NoiseBank.levels``.
+
+    Raises DataError when the faces do not have the bank's size.
+    """
+    if faces.size != bank.size:
+        raise DataError(
+            f"The faces are {faces.size} px and the bank's rows {bank.size} px; read the faces at the bank's size."
+        )
+    pixels = faces.pixels.copy()
+    for label, name in enumerate(faces.names):
+        if name in rows:
+            photos = faces.labels == label
+            pixels[photos] = add_levels(pixels[photos], bank.levels(rows[name], original=original))
+    return replace(faces, pixels=pixels)
+
+
+def random_bank(bank: NoiseBank, *, seed: int) -> NoiseBank:
+    """The control: uniform random rows of the same number, size and epsilon, over the whole budget."""
+    draw = torch.randint(-127, 128, bank.rows.shape, generator=generator(seed, "random arm"))
+    return NoiseBank(
+        rows=draw.to(torch.int8), identities=bank.identities, epsilon=bank.epsilon, form=bank.form, seed=seed
+    )
+
+
+def arm_faces(
+    train: Faces, bank: NoiseBank, rows: Mapping[str, int], *, seed: int, original: bool = False
+) -> dict[Arm, Faces]:
+    """The training faces as every arm's adversary finds them; ``original`` as for ``protect_faces``."""
+    return {
+        "clean": train,
+        "random": protect_faces(train, random_bank(bank, seed=seed), rows, original=original),
+        "error-minimizing": protect_faces(train, bank, rows, original=original),
+    }
+
+
+def resize_faces(faces: Faces, size: int) -> Faces:
+    """The same faces at ``size`` pixels, as a trainer's pipeline shrinks (area) or enlarges (linear) them."""
+    if faces.size == size:
+        return faces
+    return replace(faces, pixels=np.stack([resize(face, size) for face in faces.pixels]))
+
+
+def draw_protected(names: Sequence[str], count: int, *, seed: int) -> list[str]:
+    """``count`` of the identities, drawn at random, in the order of ``names``."""
+    drawn = torch.randperm(len(names), generator=generator(seed, "protected"))[:count]
+    return [names[i] for i in sorted(drawn.tolist())]
+
+
+def make_groups(faces: Faces, protected: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """The labels of the ``protected`` identities and of the ``others``; a group without identities is left out."""
+    labels = np.arange(len(faces.names))
+    inside = np.isin(np.array(faces.names), list(protected))
+    return {group: part for group, part in (("protected", labels[inside]), ("others", labels[~inside])) if len(part)}
+
+
+def train_arm(
+    fabric: Fabric,
+    train: Faces,
+    test: Faces,
+    adversary: Adversary,
+    *,
+    seed: int,
+    progress: Callable[[Epoch], None] | None = None,
+) -> TrainedArm:
+    """Train the adversary's recognizer on ``train``, as protected as it is, and try it on clean held-out ``test`` faces."""
+    train, test = resize_faces(train, adversary.size), resize_faces(test, adversary.size)
+    model = build(adversary.model, identities=len(train.names), size=adversary.size, width=adversary.width, seed=seed)
+    predictions: list[NDArray[np.int64]] = []
+
+    def measure(_: nn.Module) -> dict[str, float]:
+        with fabric.autocast():
+            predictions.append(predict(model, test, device=fabric.device))
+        return {"rank-1": float((predictions[-1] == test.labels).mean())}
+
+    curve = fit(fabric, model, train, adversary.train, seed=seed, measure=measure, progress=progress)
+    with fabric.autocast():
+        embeddings = embed(model, test, device=fabric.device)
+    return TrainedArm(curve=curve, predictions=np.stack(predictions), embeddings=embeddings, model=model)
+
+
+def judge(arm: TrainedArm, test: Faces, groups: Groups, *, seed: int) -> ArmResult:
+    """What the arm means for every group of identities."""
+    by_epoch = [rank1(predicted, test, groups) for predicted in arm.predictions]
+    everyone = {"all": np.arange(len(test.names))}
+    return ArmResult(
+        losses=[epoch.loss for epoch in arm.curve],
+        rank1={group: [epoch[group] for epoch in by_epoch] for group in groups},
+        verification=verify_groups(arm.embeddings, test, {**groups, **everyone}, seed=seed),
+    )
+
+
+def verdict(recognition: Mapping[Arm, Mapping[str, Mapping[str, float]]], identities: int) -> tuple[str, list[str]]:
+    """``protected``, ``not protected`` or ``inconclusive`` with the reasons, from arm -> group -> last, best rank-1.
+
+    Protected: at most a quarter of the clean arm's last rank-1 after the last epoch, and at most half of it at any epoch.
+    """
+    absent = [arm for arm in ARMS if arm not in recognition]
+    if absent:
+        return "inconclusive", [f"The arm {arm} was not run." for arm in absent]
+    clean, random, protected = (recognition[arm] for arm in ARMS)
+    floor = min(0.5, 10 / identities)  # ten times chance
+    # "not >=" throughout: a rate that is not a number must never lead to "protected"
+    unlearned = [group for group, values in clean.items() if not values["last"] >= floor]
+    if unlearned:
+        return "inconclusive", [
+            f"The clean arm did not learn: rank-1 {clean[g]['last']:.2f} for {g}, and {floor:.2f} is the least that counts."
+            for g in unlearned
+        ]
+    if not random["protected"]["best"] >= 0.75 * clean["protected"]["last"]:
+        return "inconclusive", [
+            f"Random noise of the same budget does much of it: rank-1 {random['protected']['best']:.2f}."
+        ]
+    if "others" in clean and not protected["others"]["last"] >= 0.75 * clean["others"]["last"]:
+        return "inconclusive", [f"The others are recognized badly too: rank-1 {protected['others']['last']:.2f}."]
+    last, best = protected["protected"]["last"], protected["protected"]["best"]
+    reference = clean["protected"]["last"]
+    comparison = (
+        f"Protected rank-1 {last:.2f} after the last epoch, {best:.2f} at its best; the clean arm's is {reference:.2f}."
+    )
+    return ("protected" if last <= reference / 4 and best <= reference / 2 else "not protected"), [comparison]

@@ -1,0 +1,110 @@
+"""What the command line shows: progress bars with the time left, sentences, and results as tables."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:  # torch must not be loaded for --help
+    from faceguard.identities import Faces, Failure
+    from faceguard.train import Epoch
+
+console, errors = Console(), Console(stderr=True)
+
+
+def say(sentence: str) -> None:
+    """One line on what was done, never wrapped; brackets in a path are a path's, not markup."""
+    console.print(Text(sentence), soft_wrap=True)
+
+
+def complain(what: str, sentence: str) -> None:
+    """One line on standard error: ``what`` in red, then the sentence."""
+    errors.print(Text.assemble((what, "red"), f": {sentence}"), soft_wrap=True)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[..., None]]:
+    """Progress bars with the time left; ``advance(name, total, note, done)`` makes a bar when it first names it.
+
+    Without ``done`` a call counts one more.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=console) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(name: str, total: int, note: str, done: int | None = None) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total, note="")
+            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=note)
+
+        yield advance
+
+
+def read_faces(folder: Path, size: int) -> "Faces":
+    """The faces in ``folder``, with a note on the screen while they are being read."""
+    from faceguard.decode import load_faces
+
+    with console.status(escape(f"Reading {folder}")):
+        return load_faces(folder, size=size)
+
+
+def list_left_out(failures: Sequence["Failure"]) -> None:
+    """List the photos that were left out; the work is done, yet the exit code is 1."""
+    for failure in failures:
+        complain("left out", f"{failure.key}: {failure.reason}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def say_epoch(epoch: "Epoch") -> None:
+    """An epoch on a line of its own, where there is no bar."""
+    say(f"epoch {epoch.number}: {epoch_line(epoch)}")
+
+
+def epoch_line(epoch: "Epoch") -> str:
+    """One line on an epoch."""
+    measured = "".join(f", {name} {value:.2f}" for name, value in epoch.measured.items())
+    return f"loss {epoch.loss:.3f}, training accuracy {epoch.accuracy:.2f}{measured}"
+
+
+def groups_table(result: Any) -> Table:
+    """Recognition and verification, one row a group."""
+    table = Table("group", "photos", "rank-1", "AUC", "EER")
+    for group, numbers in result["groups"].items():
+        table.add_row(group, str(numbers["photos"]), *(f"{numbers[key]:.3f}" for key in ("rank1", "auc", "eer")))
+    return table
+
+
+def arms_table(report: Any) -> Table:
+    """Rank-1 by group and verification, one row an arm."""
+    groups = list(report["arms"]["clean"]["recognition"])
+    table = Table("arm", *(f"rank-1 {group}, last (best)" for group in groups), "AUC", "EER")
+    for arm, numbers in report["arms"].items():
+        ranks = [f"{numbers['recognition'][g]['last']:.2f} ({numbers['recognition'][g]['best']:.2f})" for g in groups]
+        table.add_row(arm, *ranks, *(f"{numbers['verification'][key]:.3f}" for key in ("auc", "eer")))
+    return table
+
+
+def lfw_table(result: Any) -> Table:
+    """One row a number, with its interval when there is one."""
+    numbers = {"auc": result["auc"], "eer": result["eer"]}
+    if "accuracy" in result:
+        numbers["accuracy"] = result["accuracy"]["mean"]
+    intervals = result.get("ci95", {})
+    table = Table("LFW", f"{result['pairs']} pairs", "95 % interval")
+    for key, value in numbers.items():
+        table.add_row(key.upper() if len(key) == 3 else key, f"{value:.4f}", _interval(intervals.get(key)))
+    for far, value in result["tar_at_far"].items():
+        table.add_row(f"TAR at FAR {far}", f"{value:.4f}", _interval(intervals.get("tar_at_far", {}).get(far)))
+    return table
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"

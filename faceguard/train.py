@@ -1,0 +1,226 @@
+"""One training loop: for recognizers, and (through ``optimizer_step``) for Algorithm 1's source model.
+
+Lightning Fabric chooses device, precision and processes. Every epoch draws its order, flips, crops and dropout from a
+seed of its own, so a resumed run equals an undisturbed one bit for bit.
+"""
+
+import math
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from faceguard.device import derive_seed, generator, seeded
+from faceguard.errors import DataError, FaceguardError, RunError, TrainingDiverged
+from faceguard.identities import Faces, to_pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Settings of one training: SGD with momentum; ``schedule`` lowers the rate per step (``step``: tenfold at 1/2 and 3/4)."""
+
+    epochs: int = 50
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    gradient_clip: float = 5.0
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    flip: bool = True
+    crop_share: float = 0.03  # random crop after padding by this share of the face's side; 0 switches it off
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "learning_rate", "gradient_clip")
+        wrong = [
+            f"{name} must be positive, not {getattr(self, name)}" for name in positive if not getattr(self, name) > 0
+        ]
+        if self.batch_size == 1:
+            wrong.append("batch_size 1 gives batch normalisation nothing to average over; use 2 or more")
+        if wrong:
+            raise FaceguardError("These training settings cannot work: " + "; ".join(wrong) + ".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One finished epoch: its number from 1, mean loss and accuracy on the training batches, and what was measured."""
+
+    number: int
+    loss: float
+    accuracy: float
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+def optimizer_step(
+    fabric: Fabric, model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, gradient_clip: float
+) -> tuple[Tensor, Tensor]:
+    """One step of cross entropy on pixels x (B x 3 x S x S) and labels y (B); returns the loss and the logits, detached."""
+    logits = model(x)
+    loss = F.cross_entropy(logits, y)
+    optimizer.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    fabric.clip_gradients(model, optimizer, max_norm=gradient_clip, error_if_nonfinite=False)
+    optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def fit(
+    fabric: Fabric,
+    model: nn.Module,
+    faces: Faces,
+    settings: TrainSettings,
+    *,
+    seed: int,
+    measure: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[Epoch], None] | None = None,
+) -> list[Epoch]:
+    """Train ``model`` in place on ``faces`` and return the learning curve, one Epoch each.
+
+    ``measure`` runs after every epoch on the model in eval mode. ``checkpoint`` is written after every epoch and
+    resumed from. Raises TrainingDiverged when the loss is not finite; the checkpoint then still holds the last good epoch.
+    """
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+    )
+    wrapped, optimizer = fabric.setup(model.to(memory_format=torch.channels_last), optimizer)
+    run = _Run(faces=faces, settings=settings, seed=seed, fabric=fabric, model=model, optimizer=optimizer)
+    if checkpoint is not None and checkpoint.exists():
+        run.load(checkpoint)
+    for number in range(len(run.history) + 1, settings.epochs + 1):
+        model.train()
+        with seeded(seed, "epoch", number, fabric.global_rank):
+            loss, accuracy = run.epoch(wrapped, number)
+        if not (math.isfinite(loss) and all(bool(weight.isfinite().all()) for weight in model.state_dict().values())):
+            raise TrainingDiverged(
+                f"The training loss became {loss}, or a weight is no longer finite, in epoch {number} at learning rate"
+                f" {settings.learning_rate}; lower the learning rate, or look for damaged faces in the training set."
+            )
+        model.eval()
+        measured = dict(measure(model)) if measure is not None and fabric.is_global_zero else {}
+        run.history.append(Epoch(number=number, loss=loss, accuracy=accuracy, measured=measured))
+        if checkpoint is not None and fabric.is_global_zero:
+            run.save(checkpoint)
+        if progress is not None and fabric.is_global_zero:
+            progress(run.history[-1])
+    model.eval()
+    return run.history
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What an interrupted training needs to go on."""
+
+    faces: Faces
+    settings: TrainSettings
+    seed: int
+    fabric: Fabric
+    model: nn.Module
+    optimizer: Any
+    history: list[Epoch] = field(default_factory=list)
+
+    def epoch(self, wrapped: nn.Module, number: int) -> tuple[float, float]:
+        """One pass; returns the mean loss and the training accuracy over all processes."""
+        augment = augmentation(self.faces.size, flip=self.settings.flip, crop_share=self.settings.crop_share)
+        photos, labels = torch.from_numpy(self.faces.pixels), torch.from_numpy(self.faces.labels)
+        totals = torch.zeros(3, dtype=torch.float64, device=self.fabric.device)
+        batches = list(self._batches(number))
+        if not batches:
+            raise DataError(
+                f"{len(self.faces)} faces are too few to train on with {self.fabric.world_size} process(es);"
+                " every process needs at least two."
+            )
+        for step, batch in enumerate(batches):
+            self._set_rate((number - 1 + step / len(batches)) / self.settings.epochs)
+            x, y = self.fabric.to_device((photos[batch], labels[batch]))
+            loss, logits = optimizer_step(
+                self.fabric, wrapped, self.optimizer, augment(to_pixels(x)), y, self.settings.gradient_clip
+            )
+            totals += torch.stack(
+                [loss.double() * len(y), (logits.argmax(1) == y).sum(), torch.tensor(len(y), device=loss.device)]
+            )
+        everywhere = cast(Tensor, self.fabric.all_reduce(totals, reduce_op="sum"))
+        loss_sum, correct, count = everywhere.tolist()
+        return loss_sum / count, correct / count
+
+    def _batches(self, number: int) -> Iterator[Tensor]:
+        """This process's share of every batch; all processes draw the same order. A last batch of one is left out."""
+        order = torch.randperm(len(self.faces), generator=generator(self.seed, "order", number))
+        world, rank = self.fabric.world_size, self.fabric.global_rank
+        for batch in order.split(self.settings.batch_size):
+            if len(batch) >= 2 * world:
+                yield batch[: len(batch) // world * world][rank::world]
+
+    def _set_rate(self, progress: float) -> None:
+        factor = {
+            "cosine": (1 + math.cos(math.pi * progress)) / 2,
+            "step": 0.1 ** ((progress >= 0.5) + (progress >= 0.75)),
+            "constant": 1.0,
+        }[self.settings.schedule]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * factor
+
+    @property
+    def _fingerprint(self) -> int:
+        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.fingerprint(), outline(self.model))
+
+    def save(self, path: Path) -> None:
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        history = [asdict(epoch) for epoch in self.history]
+        save_checkpoint(path, state | {"history": history, "fingerprint": self._fingerprint})
+
+    def load(self, path: Path) -> None:
+        state = load_checkpoint(path)
+        if state.get("fingerprint") != self._fingerprint:
+            raise RunError(
+                f"{path} was left by a run with other settings, faces, model or seed; choose another --out or delete it."
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+
+
+def augmentation(size: int, *, flip: bool, crop_share: float) -> Callable[[Tensor], Tensor]:
+    """Flip and crop, drawn for every photo on its own (kornia); B x 3 x size x size in and out, differentiable.
+
+    The crop follows a padding by ``crop_share`` of the side. Without either, pixels pass through untouched.
+    """
+    import kornia.augmentation as augment
+
+    steps: list[nn.Module] = []
+    if flip:
+        steps.append(augment.RandomHorizontalFlip())
+    if padding := round(crop_share * size):
+        steps.append(augment.RandomCrop((size, size), padding=padding))
+    if not steps:
+        return nn.Identity()
+    both = nn.Sequential(*steps)
+    return lambda pixels: both(pixels).contiguous(memory_format=torch.channels_last)
+
+
+def outline(model: nn.Module) -> str:
+    """The names and shapes of a network's weights: what a checkpoint must fit."""
+    return repr([(name, tuple(weight.shape)) for name, weight in model.state_dict().items()])
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write ``state`` so that an interruption leaves either the old file or the new one, never half of one."""
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(dict(state), temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without executing anything in it. Raises RunError when it is damaged."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise RunError(f"{path} is no readable checkpoint ({error}); delete it to start anew.") from error
+    if not isinstance(state, dict):
+        raise RunError(f"{path} is no faceguard checkpoint; delete it to start anew.")
+    return state

@@ -1,0 +1,1 @@
+"""What to run and what to expect: one experiment per file, typed data, no logic."""

@@ -1,0 +1,18 @@
+"""Fixtures that several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real research photos; CI always has it, a stranger's clone may not."""
+    folder = os.environ.get("FACEGUARD_DATA")
+    if folder is None:
+        pytest.skip("FACEGUARD_DATA is not set; this test reads real photos")
+    path = Path(folder)
+    if not (path / "celeba-100").is_dir():
+        pytest.fail(f"FACEGUARD_DATA={folder} holds no celeba-100/; point it at the research data or unset it")
+    return path

@@ -1,0 +1,104 @@
+"""Which row an identity gets: the paper's nearest class, a draw that others do not disturb, or its turn."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faceguard.assign import assign_rows
+from faceguard.bank import NoiseBank
+from faceguard.errors import BankError, DataError
+from faceguard.identification import centroids
+from faceguard.identities import Faces
+from faceguard.recognizer import build
+
+NAMES = tuple(f"person {i}" for i in range(4))
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def faces():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 3)
+    base = rng.integers(0, 256, (4, SIZE, SIZE, 3))
+    pixels = np.clip(base[labels] + rng.integers(-5, 6, (12, SIZE, SIZE, 3)), 0, 255).astype(np.uint8)
+    return Faces(pixels=pixels, labels=labels, names=NAMES, keys=tuple(map(str, range(12))))
+
+
+@pytest.fixture(scope="module")
+def bank(faces):
+    source = build("resnet-18", identities=4, size=SIZE, width=4, seed=0).eval()
+    return NoiseBank(
+        rows=torch.zeros(4, 3, SIZE, SIZE, dtype=torch.int8),
+        identities=NAMES,
+        epsilon=16 / 255,
+        form="class-wise",
+        seed=0,
+        source_model={"name": "resnet-18", "identities": 4, "size": SIZE, "width": 4},
+        centroids=centroids(source, faces),
+        source_weights=source.state_dict(),
+    )
+
+
+def plain_bank(rows, form="class-wise"):
+    empty = torch.zeros(rows, 3, 2, 2, dtype=torch.int8)
+    return NoiseBank(rows=empty, identities=tuple(map(str, range(rows))), epsilon=0.1, form=form, seed=0)
+
+
+def test_round_robin_gives_every_row_in_turn_and_starts_anew_when_they_run_out():
+    names = list("abcdefg")
+    assert list(assign_rows(plain_bank(3), names, "round-robin", seed=0).values()) == [0, 1, 2, 0, 1, 2, 0]
+
+
+@given(st.lists(st.text(min_size=1), unique=True, min_size=1), st.data(), st.integers(0, 2**40))
+@settings(deadline=None)
+def test_a_random_row_does_not_depend_on_who_else_is_there(names, data, seed):
+    some = data.draw(st.lists(st.sampled_from(names), unique=True))
+    everyone = assign_rows(plain_bank(7), names, "random", seed=seed)
+    assert assign_rows(plain_bank(7), some, "random", seed=seed) == {name: everyone[name] for name in some}
+    assert all(0 <= row < 7 for row in everyone.values())
+
+
+def test_random_rows_use_all_rows_about_evenly_and_follow_the_seed():
+    names = [f"n{i}" for i in range(2000)]
+    first, second = (list(assign_rows(plain_bank(10), names, "random", seed=seed).values()) for seed in (0, 1))
+    assert 140 < min(np.bincount(first, minlength=10)) <= max(np.bincount(first, minlength=10)) < 260
+    assert first != second
+
+
+def test_nearest_gives_the_source_identities_their_own_rows(bank, faces):
+    shuffled = [NAMES[i] for i in (2, 0, 3, 1)]
+    found = assign_rows(bank, shuffled, "nearest", seed=0, faces=faces)
+    assert found == {name: NAMES.index(name) for name in NAMES}
+    assert list(found) == shuffled
+
+
+def test_nearest_ignores_what_the_new_identities_are_called(bank, faces):
+    renamed = Faces(pixels=faces.pixels, labels=(faces.labels + 1) % 4, names=("a", "b", "c", "d"), keys=faces.keys)
+    assert assign_rows(bank, ("a", "b", "c", "d"), "nearest", seed=0, faces=renamed) == {"a": 3, "b": 0, "c": 1, "d": 2}
+
+
+def test_two_identities_may_share_their_nearest_row(bank, faces):
+    twins = Faces(pixels=faces.pixels[:2], labels=np.array([0, 1]), names=("twin a", "twin b"), keys=("a", "b"))
+    assert assign_rows(bank, twins.names, "nearest", seed=0, faces=twins) == {"twin a": 0, "twin b": 0}
+
+
+def test_a_sample_wise_bank_is_refused():
+    for how in ("nearest", "random", "round-robin"):
+        with pytest.raises(BankError, match="sample-wise bank holds noise for single photos"):
+            assign_rows(plain_bank(3, "sample-wise"), ["a"], how, seed=0)
+
+
+def test_nearest_without_faces_without_centroids_or_without_the_identity_says_what_to_do(bank, faces):
+    with pytest.raises(BankError, match=r"needs faces to compare.*--assign random"):
+        assign_rows(bank, NAMES, "nearest", seed=0)
+    with pytest.raises(BankError, match="a bank that carries centroids"):
+        assign_rows(plain_bank(3), NAMES, "nearest", seed=0, faces=faces)
+    with pytest.raises(DataError, match="No faces of stranger here"):
+        assign_rows(bank, ["stranger"], "nearest", seed=0, faces=faces)
+
+
+def test_an_unknown_way_is_named():
+    with pytest.raises(BankError, match="'alphabetical' is unknown; use nearest, random or round-robin"):
+        assign_rows(plain_bank(3), ["a"], "alphabetical", seed=0)

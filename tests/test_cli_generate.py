@@ -1,0 +1,133 @@
+"""``faceguard generate``: a bank for the folder at hand, resumable, and nothing lost by bad input."""
+
+import numpy as np
+import pytest
+from commands import ON_CPU, fail, interrupt_after, quick_noise, run, succeed, write_corrupt, write_faces
+
+import faceguard.generate
+from faceguard.bank import load_bank
+from faceguard.noise import NoiseSettings
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(faceguard.generate, "face_noise", quick_noise)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    return write_faces(tmp_path_factory.mktemp("faces"))
+
+
+def endless(**given):
+    """Settings that never stop early: a stop error that one step a round does not reach."""
+    return NoiseSettings(**given | {"train_steps": 1, "batch_size": 12, "stop_error": 1e-9, "step_size": 1 / 255})
+
+
+def test_a_bank_gets_a_row_for_every_identity(capsys, tmp_path, faces):
+    out = succeed(capsys, "generate", faces, "--out", tmp_path / "new" / "b.safetensors", *ON_CPU)
+    bank = load_bank(tmp_path / "new" / "b.safetensors")
+    assert bank.identities == ("synthetic-000", "synthetic-001", "synthetic-002")
+    assert (bank.size, bank.form, bank.seed) == (112, "class-wise", 0)
+    assert f"{tmp_path / 'new' / 'b.safetensors'}: 3 rows of 112 px at epsilon 16/255." in out
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["b.safetensors"]
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_others(capsys, tmp_path, faces):
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        succeed(capsys, "generate", faces, "--out", tmp_path / name, "--seed", seed, *ON_CPU)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_epsilon_is_given_in_levels_and_used_to_the_full(capsys, tmp_path, faces):
+    succeed(capsys, "generate", faces, "--out", tmp_path / "b", "--epsilon", 8, *ON_CPU)
+    bank = load_bank(tmp_path / "b")
+    assert bank.epsilon == 8 / 255
+    assert np.abs(bank.levels(list(range(3)))).max() == 8
+
+
+def test_sample_wise_noise_has_a_row_for_every_photo(capsys, tmp_path, faces):
+    succeed(capsys, "generate", faces, "--out", tmp_path / "b", "--form", "sample-wise", *ON_CPU)
+    bank = load_bank(tmp_path / "b")
+    assert bank.form == "sample-wise"
+    assert bank.identities[:2] == ("synthetic-000/00.png", "synthetic-000/01.png")
+    assert len(bank) == 12
+
+
+def test_own_identities_are_learnt_together_with_the_others(capsys, tmp_path, faces):
+    mine = write_faces(tmp_path / "mine", identities=1, seed=9)
+    (mine / "synthetic-000").rename(mine / "me")
+    succeed(capsys, "generate", faces, "--with", mine, "--out", tmp_path / "b", *ON_CPU)
+    assert load_bank(tmp_path / "b").identities == ("synthetic-000", "synthetic-001", "synthetic-002", "me")
+
+
+def test_one_identity_alone_is_refused_because_there_is_nothing_to_tell_it_from(capsys, tmp_path):
+    mine = write_faces(tmp_path / "mine", identities=1)
+    sentence = fail(capsys, "generate", mine, "--out", tmp_path / "b", *ON_CPU)
+    assert "synthetic-000" in sentence
+    assert "--with" in sentence
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_identity_with_one_photo_takes_part(capsys, tmp_path):
+    faces = write_faces(tmp_path / "faces", identities=2)
+    for photo in sorted((faces / "synthetic-000").iterdir())[1:]:
+        photo.unlink()
+    succeed(capsys, "generate", faces, "--out", tmp_path / "b", *ON_CPU)
+    assert len(load_bank(tmp_path / "b")) == 2
+
+
+def test_an_interrupted_generation_goes_on_and_ends_with_the_same_bytes(capsys, tmp_path, faces, monkeypatch):
+    monkeypatch.setattr("faceguard.noise._Run.error", lambda run: 0.0 if run.rounds == 2 else 0.5)
+    words = ("generate", faces, *ON_CPU, "--out")
+    monkeypatch.setattr(faceguard.generate, "face_noise", endless)
+    succeed(capsys, *words, tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        code, _, _ = run(capsys, *words, tmp_path / "b")
+        assert code not in (0, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.partial", "undisturbed"]
+    succeed(capsys, *words, tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "undisturbed"]
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "undisturbed").read_bytes()
+
+
+def test_a_checkpoint_of_another_command_is_refused_and_kept(capsys, tmp_path, faces, monkeypatch):
+    monkeypatch.setattr(faceguard.generate, "face_noise", endless)
+    words = ("generate", faces, "--out", tmp_path / "b", *ON_CPU)
+    assert "stop error" in fail(capsys, *words, "--max-rounds", 1)
+    before = (tmp_path / "b.partial").read_bytes()
+    assert "b.partial was left by a run with other settings" in fail(capsys, *words, "--seed", 1)
+    assert (tmp_path / "b.partial").read_bytes() == before
+
+
+def test_after_too_few_rounds_more_may_be_allowed_and_the_same_noise_goes_on(capsys, tmp_path, faces, monkeypatch):
+    monkeypatch.setattr(faceguard.generate, "face_noise", endless)
+    words = ("generate", faces, "--out", tmp_path / "b", *ON_CPU)
+    assert "allow more rounds" in fail(capsys, *words, "--max-rounds", 1)
+    assert not (tmp_path / "b").exists()
+    monkeypatch.setattr("faceguard.noise._Run.error", lambda _: 0.0)
+    assert "2/2" in succeed(capsys, *words, "--max-rounds", 2)
+
+
+def test_a_corrupt_photo_is_left_out_and_listed_and_the_bank_is_written(capsys, tmp_path):
+    faces = write_faces(tmp_path / "faces", identities=2)
+    write_corrupt(faces / "synthetic-001" / "bad.jpg")
+    code, out, err = run(capsys, "generate", faces, "--out", tmp_path / "b", *ON_CPU)
+    assert code == 1
+    assert err.startswith("left out: synthetic-001/bad.jpg: ")
+    assert "2 rows" in out
+    assert len(load_bank(tmp_path / "b")) == 2
+
+
+@pytest.mark.parametrize(("epsilon", "word"), [(0, "positive"), (-3, "positive"), (300, "exceeds")])
+def test_an_impossible_epsilon_is_refused(capsys, tmp_path, faces, monkeypatch, epsilon, word):
+    monkeypatch.undo()
+    assert word in fail(capsys, "generate", faces, "--out", tmp_path / "b", "--epsilon", epsilon, *ON_CPU)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_bank_is_refused_and_untouched(capsys, tmp_path, faces):
+    (tmp_path / "b").write_text("mine")
+    assert "already exists" in fail(capsys, "generate", faces, "--out", tmp_path / "b", *ON_CPU)
+    assert (tmp_path / "b").read_text() == "mine"

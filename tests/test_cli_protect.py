@@ -1,0 +1,179 @@
+"""``faceguard protect``: noise within the budget on the face alone; a photo that fails stops no other."""
+
+import json
+
+import numpy as np
+import pytest
+import skimage.data
+from commands import coarse_bank, fail, pixels_of, run, succeed, write_corrupt, write_faces
+from PIL import Image
+
+from faceguard.bank import default_bank, load_bank
+from faceguard.device import make_fabric
+from faceguard.generate import SourceModel, learn_bank
+from faceguard.noise import NoiseSettings
+from faceguard.readers.synthetic import synthetic_faces
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bank") / "b.safetensors"
+    coarse_bank().save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return write_faces(tmp_path_factory.mktemp("people"), identities=3, photos=2)
+
+
+def manifest(out):
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+def rows(out):
+    return {line["identity"]: line["row"] for line in manifest(out)}
+
+
+def portrait(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(skimage.data.astronaut()).save(path, quality=95)
+    return path
+
+
+def test_aligned_faces_carry_exactly_their_row(capsys, tmp_path, people, bank):
+    out = succeed(capsys, "protect", people, tmp_path, "--noise", bank, "--assign", "round-robin")
+    assert f"6 of 6 photos protected in {tmp_path}; manifest.jsonl lists them all." in out
+    for row in range(3):
+        name = f"synthetic-{row:03d}/01.png"
+        expected = np.clip(pixels_of(people / name) + load_bank(bank).levels(row), 0, 255)
+        assert np.array_equal(pixels_of(tmp_path / name), expected)
+    assert rows(tmp_path) == {"synthetic-000": 0, "synthetic-001": 1, "synthetic-002": 2}
+
+
+def test_the_bank_that_ships_holds_a_hundred_rows_at_16_levels_and_its_source_model():
+    bank = default_bank()
+    assert bank.rows.shape == (100, 3, 112, 112)
+    assert bank.epsilon == 16 / 255
+    assert bank.form == "class-wise"
+    assert bank.source().size == 112
+    assert len(set(bank.identities)) == 100
+    assert bank.centroids.shape[0] == 100
+
+
+def test_without_a_bank_an_ordinary_photo_is_protected_by_the_one_that_ships(capsys, tmp_path):
+    photo = portrait(tmp_path / "eileen" / "me.jpg")
+    succeed(capsys, "protect", photo, tmp_path / "out")
+    change = np.abs(pixels_of(tmp_path / "out" / "me.png") - pixels_of(photo))
+    assert 12 <= change.max() <= 16
+    assert 0.005 < (change.max(axis=2) > 0).mean() < 0.2
+    (line,) = manifest(tmp_path / "out")
+    assert (line["identity"], line["faces"], line["max_change"]) == ("eileen", 1, int(change.max()))
+
+
+def test_a_smaller_bank_serves_ordinary_photos_through_alignment(capsys, tmp_path):
+    portrait(tmp_path / "eileen" / "me.jpg")
+    coarse_bank(size=64).save(tmp_path / "b")
+    succeed(capsys, "protect", tmp_path / "eileen", tmp_path / "out", "--noise", tmp_path / "b")
+    change = np.abs(pixels_of(tmp_path / "out" / "me.png") - pixels_of(tmp_path / "eileen" / "me.jpg"))
+    assert 12 <= change.max() <= 16
+
+
+def test_an_identity_may_be_named_and_keeps_its_row_in_other_folders(capsys, tmp_path, people, bank):
+    succeed(capsys, "protect", people / "synthetic-000", tmp_path / "a", "--noise", bank, "--identity", "anna")
+    succeed(capsys, "protect", people, tmp_path / "b", "--noise", bank, "--identity", "anna")
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    assert list(rows(tmp_path / "a")) == ["anna"]
+
+
+def test_the_seed_changes_who_gets_which_row_and_the_same_seed_does_not(capsys, tmp_path, bank):
+    faces = write_faces(tmp_path / "faces", identities=12, photos=1, size=112)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        succeed(capsys, "protect", faces, tmp_path / name, "--noise", bank, "--seed", seed)
+    assert rows(tmp_path / "a") == rows(tmp_path / "b") != rows(tmp_path / "c")
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """A bank with a source model that knows three synthetic identities."""
+    settings = NoiseSettings(train_steps=20, batch_size=12, stop_error=0.3, learning_rate=0.1)
+    faces = synthetic_faces(3, 6, size=32, seed=0)
+    bank = learn_bank(make_fabric(device="cpu"), faces, settings, source_model=SourceModel(width=4), seed=0)
+    path = tmp_path_factory.mktemp("learnt") / "b.safetensors"
+    bank.save(path)
+    return path
+
+
+@pytest.mark.parametrize("layout", ["folders", "folder", "file", "named"])
+def test_nearest_works_for_a_photo_a_folder_and_a_folder_per_identity(capsys, tmp_path, people, learnt, layout):
+    photos = {"folder": people / "synthetic-001", "file": people / "synthetic-001" / "00.png"}.get(layout, people)
+    name = ("--identity", "anna") if layout == "named" else ()
+    run(capsys, "protect", photos, tmp_path, "--noise", learnt, "--assign", "nearest", *name)
+    expected = {"folders": {f"synthetic-{i:03d}" for i in range(3)}, "named": {"anna"}}
+    assert rows(tmp_path).keys() == expected.get(layout, {"synthetic-001"})
+
+
+def test_nearest_goes_on_past_a_person_whose_photo_cannot_be_read(capsys, tmp_path, learnt):
+    faces = write_faces(tmp_path / "faces", identities=2, photos=2, size=32)
+    write_corrupt(faces / "zoe" / "bad.jpg")
+    code, out, err = run(capsys, "protect", faces, tmp_path / "out", "--noise", learnt, "--assign", "nearest")
+    assert code == 1
+    assert "4 of 5 photos protected" in out
+    assert err.startswith("not protected: zoe/bad.jpg: ")
+    assert rows(tmp_path / "out").items() >= {"synthetic-000": 0, "synthetic-001": 1}.items()
+
+
+def test_a_corrupt_photo_is_listed_and_the_others_are_protected(capsys, tmp_path, bank):
+    faces = write_faces(tmp_path / "faces", identities=2, photos=2)
+    write_corrupt(faces / "synthetic-000" / "bad.jpg")
+    code, out, err = run(capsys, "protect", faces, tmp_path / "out", "--noise", bank)
+    assert code == 1
+    assert "4 of 5 photos protected" in out
+    assert err.startswith("not protected: synthetic-000/bad.jpg: ")
+    assert err.count("\n") == 1
+    assert len(manifest(tmp_path / "out")) == 5
+    assert not (tmp_path / "out" / "synthetic-000" / "bad.png").exists()
+
+
+def test_a_photo_without_a_face_is_listed_and_not_written(capsys, tmp_path, bank):
+    (tmp_path / "anna").mkdir()
+    Image.new("RGB", (200, 150), (80, 120, 160)).save(tmp_path / "anna" / "sky.png")
+    code, _, err = run(capsys, "protect", tmp_path / "anna", tmp_path / "out", "--noise", bank)
+    assert (code, "No face was found in sky.png" in err) == (1, True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.jsonl"]
+
+
+def test_protected_photos_are_not_overwritten(capsys, tmp_path, people, bank):
+    succeed(capsys, "protect", people, tmp_path, "--noise", bank)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    code, _, err = run(capsys, "protect", people, tmp_path, "--noise", bank, "--assign", "round-robin")
+    assert (code, err.count("not protected")) == (1, 6)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+
+
+def test_a_missing_a_truncated_and_a_foreign_bank_are_refused_before_anything_is_written(
+    capsys, tmp_path, people, bank
+):
+    words = ("protect", people, tmp_path / "out", "--noise")
+    assert f"There is no noise bank {tmp_path / 'absent'}" in fail(capsys, *words, tmp_path / "absent")
+    for name, content in (("cut", bank.read_bytes()[:-100]), ("foreign", b"PK\x03\x04 a zip file")):
+        (tmp_path / name).write_bytes(content)
+        assert f"{tmp_path / name} is no readable noise bank" in fail(capsys, *words, tmp_path / name)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sample_wise_bank_fits_no_other_photos(capsys, tmp_path, people):
+    coarse_bank(form="sample-wise").save(tmp_path / "b")
+    assert "use a class-wise bank" in fail(capsys, "protect", people, tmp_path / "out", "--noise", tmp_path / "b")
+
+
+def test_missing_and_empty_input_is_refused(capsys, tmp_path, bank):
+    (tmp_path / "empty").mkdir()
+    for photos, words in (("absent", "does not exist"), ("empty", "holds no photos")):
+        assert words in fail(capsys, "protect", tmp_path / photos, tmp_path / "out", "--noise", bank)
+
+
+def test_an_output_below_a_file_is_refused(capsys, tmp_path, people, bank):
+    (tmp_path / "file").write_text("mine")
+    assert "cannot be written to" in fail(capsys, "protect", people, tmp_path / "file" / "out", "--noise", bank)
+    assert (tmp_path / "file").read_text() == "mine"

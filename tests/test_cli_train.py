@@ -1,0 +1,197 @@
+"""``faceguard train`` and ``faceguard eval-identities``: a run folder, resumable, tested on photos that were held out."""
+
+import json
+
+import pytest
+import torch
+from commands import ON_CPU, coarse_bank, fail, interrupt_after, run, succeed, write_corrupt, write_faces
+
+import faceguard.train
+from faceguard.runs import load_run
+
+TINY = ("--model", "resnet-18", "--size", 32, "--epochs", 2, *ON_CPU)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Three identities with ten photos each: two of every identity are held out."""
+    return write_faces(tmp_path_factory.mktemp("faces"), photos=10, size=32)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, faces):
+    from faceguard.cli import main
+
+    out = tmp_path_factory.mktemp("run")
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in ("train", faces, "--out", out, *TINY)])
+    assert not left.value.code
+    return out
+
+
+def about(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---- train
+
+
+def test_a_run_folder_holds_weights_curve_and_provenance(trained, faces):
+    assert files(trained) == ["learning-curves.png", "model.safetensors", "run.json"]
+    content = about(trained)
+    assert content["model"] == {"name": "resnet-18", "size": 32, "width": 64}
+    assert content["identities"] == ["synthetic-000", "synthetic-001", "synthetic-002"]
+    assert [epoch["number"] for epoch in content["curve"]] == [1, 2]
+    assert content["settings"]["epochs"] == 2
+    assert load_run(trained).model.size == 32
+
+
+def test_a_fifth_of_every_identitys_photos_is_held_out(trained, faces):
+    photos = about(trained)["trained_on"]
+    assert len(photos) == len(set(photos)) == 24
+    for name in about(trained)["identities"]:
+        assert sum(photo.startswith(f"{name}/") for photo in photos) == 8
+    assert set(photos) < {f"{path.parent.name}/{path.stem}" for path in faces.rglob("*.png")}
+
+
+def test_nothing_is_held_out_when_asked(capsys, tmp_path, faces):
+    succeed(capsys, "train", faces, "--out", tmp_path, "--hold-out", 0, *TINY)
+    assert len(about(tmp_path)["trained_on"]) == 30
+    assert "learning-curves.png" not in files(tmp_path)
+
+
+def test_an_interrupted_training_goes_on_and_ends_with_the_same_weights(capsys, tmp_path, faces, trained, monkeypatch):
+    words = ("train", faces, "--out", tmp_path / "run", *TINY)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        code, _, _ = run(capsys, *words)
+        assert code not in (0, 2)
+    assert files(tmp_path / "run") == ["checkpoint.pt"]
+    words_elsewhere = ("eval-identities", tmp_path / "run", faces, "--out", tmp_path / "result")
+    assert "repeat the same command to resume it" in fail(capsys, *words_elsewhere)
+    assert "2/2" in succeed(capsys, *words)
+    for name in ("model.safetensors", "run.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (trained / name).read_bytes()
+    assert "checkpoint.pt" not in files(tmp_path / "run")
+
+
+def test_a_checkpoint_of_other_settings_is_refused_and_kept(capsys, tmp_path, faces, monkeypatch):
+    words = ("train", faces, "--out", tmp_path, *TINY)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        run(capsys, *words)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    assert "choose another --out or delete it" in fail(capsys, *words, "--seed", 1)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_loss_that_diverges_is_a_sentence_and_leaves_no_finished_run(capsys, tmp_path, faces):
+    sentence = fail(capsys, "train", faces, "--out", tmp_path, "--learning-rate", 1e12, *TINY)
+    assert "lower the learning rate" in sentence
+    assert "run.json" not in files(tmp_path)
+
+
+def test_a_loss_that_diverges_later_leaves_the_last_good_epoch(capsys, tmp_path, faces, monkeypatch):
+    step, count = faceguard.train.optimizer_step, iter(range(100))
+
+    def later_broken(*arguments):
+        loss, logits = step(*arguments)
+        return (loss if next(count) == 0 else loss * torch.nan), logits
+
+    monkeypatch.setattr(faceguard.train, "optimizer_step", later_broken)
+    assert "in epoch 2" in fail(capsys, "train", faces, "--out", tmp_path, *TINY)
+    assert len(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["history"]) == 1
+
+
+def test_an_identity_with_one_photo_is_named(capsys, tmp_path):
+    faces = write_faces(tmp_path / "faces", identities=2, photos=2, size=32)
+    (faces / "synthetic-001" / "01.png").unlink()
+    sentence = fail(capsys, "train", faces, "--out", tmp_path / "run", *TINY)
+    assert "fewer than two photos (synthetic-001)" in sentence
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_corrupt_photo_is_left_out_and_listed_and_the_run_is_complete(capsys, tmp_path):
+    faces = write_faces(tmp_path / "faces", identities=2, photos=5, size=32)
+    write_corrupt(faces / "synthetic-000" / "bad.jpg")
+    code, _, err = run(capsys, "train", faces, "--out", tmp_path / "run", *TINY)
+    assert code == 1
+    assert err.startswith("left out: synthetic-000/bad.jpg: ")
+    assert len(about(tmp_path / "run")["trained_on"]) == 8
+
+
+def test_a_model_that_needs_larger_faces_says_so(capsys, tmp_path, faces):
+    words = ("--model", "inception-resnet-v1", "--size", 64, *ON_CPU)
+    assert "at least 80 px, not 64; raise --size" in fail(capsys, "train", faces, "--out", tmp_path, *words)
+
+
+def test_two_processes_train_one_run(capfd, tmp_path, faces):
+    """Both processes start Python anew, which is why this takes long."""
+    code, out, err = run(capfd, "train", faces, "--out", tmp_path, "--devices", 2, *TINY)
+    assert code == 0, err
+    assert "epoch 2: loss" in out
+    assert len(about(tmp_path)["curve"]) == 2
+    assert load_run(tmp_path).identities == ("synthetic-000", "synthetic-001", "synthetic-002")
+
+
+# ---- eval-identities
+
+
+def test_held_out_photos_are_judged_and_those_trained_on_are_left_out(capsys, tmp_path, faces, trained):
+    out = succeed(capsys, "eval-identities", trained, faces, "--out", tmp_path)
+    group = json.loads((tmp_path / "identities.json").read_text())["groups"]["all"]
+    assert (group["photos"], group["identities"], group["pairs"]) == (6, 3, 15)
+    assert 0 <= group["rank1"] <= 1
+    assert 0 <= group["auc"] <= 1
+    assert (tmp_path / "roc.png").stat().st_size > 1000
+    assert f"{group['rank1']:.3f}" in out
+
+
+def test_the_clean_originals_of_protected_photos_count_as_trained_on(capsys, tmp_path):
+    """The trainer sees PNGs that ``protect`` wrote; the clean JPEGs of the same photos prove nothing."""
+    clean = write_faces(tmp_path / "clean", photos=10, suffix=".jpg")
+    coarse_bank().save(tmp_path / "b")
+    succeed(capsys, "protect", clean, tmp_path / "protected", "--noise", tmp_path / "b")
+    succeed(capsys, "train", tmp_path / "protected", "--out", tmp_path / "run", *TINY)
+    succeed(capsys, "eval-identities", tmp_path / "run", clean, "--out", tmp_path / "result")
+    assert json.loads((tmp_path / "result" / "identities.json").read_text())["groups"]["all"]["photos"] == 6
+
+
+def test_groups_are_judged_apart(capsys, tmp_path, faces, trained):
+    (tmp_path / "groups.json").write_text('{"protected": ["synthetic-001", "synthetic-002"]}')
+    words = ("--groups", tmp_path / "groups.json", "--out", tmp_path / "out")
+    assert "impostor" in fail(capsys, "eval-identities", trained, faces, *words)  # a group of one has no impostors
+    (tmp_path / "groups.json").write_text('{"protected": ["synthetic-000", "synthetic-001", "synthetic-002"]}')
+    out = succeed(capsys, "eval-identities", trained, faces, *words)
+    assert "protected" in out
+    assert "others" not in out
+
+
+def test_a_run_without_its_files_or_with_damaged_ones_is_refused(capsys, tmp_path, faces, trained):
+    broken = tmp_path / "run"
+    broken.mkdir()
+    words = ("eval-identities", broken, faces, "--out", tmp_path / "out")
+    assert "make one with faceguard train" in fail(capsys, *words)
+    for content in ("{", "{}", json.dumps({key: v for key, v in about(trained).items() if key != "trained_on"})):
+        (broken / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
+        (broken / "run.json").write_text(content)
+        assert "is damaged" in fail(capsys, *words)
+    (broken / "run.json").write_text((trained / "run.json").read_text())
+    (broken / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes()[:-50])
+    assert "is damaged" in fail(capsys, *words)
+
+
+def test_a_missing_run_is_refused(capsys, tmp_path, faces):
+    assert "holds no finished run" in fail(capsys, "eval-identities", tmp_path / "x", faces, "--out", tmp_path)
+
+
+def test_a_corrupt_photo_is_listed_and_the_others_are_judged(capsys, tmp_path, trained):
+    faces = write_faces(tmp_path / "faces", photos=10, size=32)
+    write_corrupt(faces / "synthetic-000" / "bad.jpg")
+    code, _, err = run(capsys, "eval-identities", trained, faces, "--out", tmp_path / "out")
+    assert (code, err.startswith("left out: synthetic-000/bad.jpg: ")) == (1, True)
+    assert (tmp_path / "out" / "identities.json").exists()

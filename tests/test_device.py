@@ -1,0 +1,104 @@
+"""Devices that are there or a sentence, and draws that depend on the seed and the name alone."""
+
+import pickle
+
+import pytest
+import torch
+
+from faceguard.device import _outcome, derive_seed, generator, launch, make_fabric, seeded
+from faceguard.errors import DataError, DeviceError
+
+
+def test_the_cpu_is_always_there_in_both_precisions():
+    assert make_fabric(device="cpu").device.type == "cpu"
+    layer = torch.nn.Linear(2, 2)
+    with make_fabric(device="cpu", precision="bf16").autocast():
+        assert layer(torch.ones(1, 2)).dtype == torch.bfloat16
+    with make_fabric(device="cpu", precision="fp32").autocast():
+        assert layer(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_auto_takes_the_gpu_when_there_is_one():
+    assert make_fabric().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ({"device": "tpu"}, "Device 'tpu' is unknown; use auto, cpu or cuda"),
+        ({"precision": "fp8"}, "Precision 'fp8' is unknown; use fp32 or bf16"),
+        ({"devices": 0}, "asks for no device at all"),
+        ({"device": "cpu", "devices": -2}, "asks for no device at all"),
+    ],
+)
+def test_a_device_that_does_not_exist_is_a_sentence(wanted, sentence):
+    with pytest.raises(DeviceError, match=sentence):
+        make_fabric(**wanted)
+
+
+@pytest.mark.parametrize(("present", "wanted"), [(0, 1), (1, 2)])
+def test_more_gpus_than_the_machine_has_is_a_sentence(monkeypatch, present, wanted):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: present)
+    with pytest.raises(DeviceError, match=rf"{wanted} CUDA device\(s\) are asked for and this machine has {present}"):
+        make_fabric(device="cuda", devices=wanted)
+
+
+def test_derived_seeds_are_the_same_on_every_machine_and_for_ever():
+    """Fixed values: a change here changes every result that was ever published with a seed."""
+    assert derive_seed(0, "split", "Ada") == 611041250235995497
+    assert derive_seed(7, "noise order", 3) == 7127963727898189719
+    assert derive_seed(0) == 3456079177858693020
+
+
+def test_derived_seeds_differ_by_seed_name_and_number():
+    seeds = {derive_seed(s, name, i) for s in range(5) for name in ("a", "b", "ab") for i in range(5)}
+    assert len(seeds) == 75
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_generators_of_one_name_draw_the_same_and_of_another_do_not():
+    first, again, other = (torch.rand(4, generator=generator(0, name)) for name in ("a", "a", "b"))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_seeded_draws_the_same_and_gives_the_callers_generator_back():
+    before = torch.get_rng_state()
+    drawn = []
+    for _ in range(2):
+        with seeded(3, "layer"):
+            drawn.append(torch.rand(4))
+        torch.rand(1)
+    assert torch.equal(drawn[0], drawn[1])
+    torch.set_rng_state(before)
+    expected = torch.rand(2)
+    torch.set_rng_state(before)
+    with seeded(3, "layer"):
+        torch.rand(100)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_seeded_gives_the_generator_back_after_an_error_too():
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError), seeded(1, "x"):
+        raise KeyError
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def rank_or_error(fabric, name, *, fail):
+    if fail:
+        raise DataError(f"{name} is missing.")
+    return name, fabric.global_rank, fabric.world_size
+
+
+def test_launch_in_one_process_calls_the_function_here():
+    assert launch(make_fabric(device="cpu"), rank_or_error, "photo", fail=False) == ("photo", 0, 1)
+    with pytest.raises(DataError, match=r"photo is missing\."):
+        launch(make_fabric(device="cpu"), rank_or_error, "photo", fail=True)
+
+
+def test_an_expected_error_survives_the_way_between_processes():
+    """With several processes the outcome comes back pickled (test_train.py launches two)."""
+    outcome = pickle.loads(pickle.dumps(_outcome(make_fabric(device="cpu"), rank_or_error, ("photo",), {"fail": True})))
+    assert type(outcome.error) is DataError
+    assert str(outcome.error) == "photo is missing."

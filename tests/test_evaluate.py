@@ -1,0 +1,130 @@
+"""Which photos a run may be judged on, and groups files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from faceguard.errors import DataError
+from faceguard.evaluate import evaluate_identities, read_groups
+from faceguard.identities import Faces
+from faceguard.recognizer import build
+from faceguard.runs import Run, photo_id
+
+NAMES = ("anna", "ben")
+
+
+class Colours:
+    """Knows two identities by their colour, and counts the faces that it is shown."""
+
+    size = 4
+
+    def __init__(self):
+        self.shown = 0
+
+    def __call__(self, pixels):
+        self.shown += len(pixels)
+        return pixels.mean(dim=(2, 3))[:, :2]
+
+    def embed(self, pixels):
+        colours = pixels.mean(dim=(2, 3))
+        return colours / colours.norm(dim=1, keepdim=True)
+
+
+def faces(keys, names=NAMES):
+    """anna is red and ben is green, each a little different."""
+    labels = np.array([names.index(key.split("/")[0]) for key in keys])
+    pixels = np.zeros((len(keys), 4, 4, 3), dtype=np.uint8)
+    for i, label in enumerate(labels):
+        pixels[i, ..., label] = 200
+        pixels[i, ..., 2] = i
+    return Faces(pixels=pixels, labels=labels, names=names, keys=tuple(keys))
+
+
+def a_run(trained_on=(), identities=NAMES):
+    return Run(model=Colours(), identities=identities, trained_on=frozenset(trained_on))
+
+
+KEYS = [f"{name}/{i}.jpg" for name in NAMES for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("anna/1.jpg", "anna/1"),
+        ("anna/deep/1.JPEG", "anna/1"),
+        ("anna/1.png", "anna/1"),
+        ("anna/1.jpg.png", "anna/1"),
+        ("anna/holiday.2020.jpg", "anna/holiday.2020"),
+        ("train.rec/17", "anna/17"),
+    ],
+)
+def test_a_photo_keeps_its_id_when_it_is_protected(key, expected):
+    assert photo_id("anna", key) == expected
+
+
+def test_only_photos_that_were_not_trained_on_are_shown_to_the_recognizer(tmp_path):
+    run = a_run({"anna/0", "anna/1", "ben/2"})
+    found = evaluate_identities(run, faces(KEYS), tmp_path, seed=0)
+    assert run.model.shown == 5
+    assert found["groups"]["all"]["photos"] == 5
+    assert found["groups"]["all"]["rank1"] == found["groups"]["all"]["auc"] == 1
+    assert json.loads((tmp_path / "identities.json").read_text()) == found
+
+
+def test_the_runs_own_order_of_identities_decides_what_a_prediction_means(tmp_path):
+    swapped = faces(KEYS, names=("ben", "anna"))  # anna is green now
+    found = evaluate_identities(a_run(identities=("ben", "anna")), swapped, tmp_path, seed=0)
+    assert found["groups"]["all"]["rank1"] == 1
+    (tmp_path / "other").mkdir()
+    found = evaluate_identities(a_run(identities=("anna", "ben")), swapped, tmp_path / "other", seed=0)
+    assert found["groups"]["all"]["rank1"] == 0
+
+
+def test_photos_that_were_all_trained_on_prove_nothing(tmp_path):
+    with pytest.raises(DataError, match="prove nothing"):
+        evaluate_identities(a_run({photo_id(k.split("/")[0], k) for k in KEYS}), faces(KEYS), tmp_path, seed=0)
+
+
+def test_a_stranger_is_named(tmp_path):
+    with pytest.raises(DataError, match="does not know zoe"):
+        evaluate_identities(a_run(), faces(["anna/1", "zoe/1"], names=("anna", "zoe")), tmp_path, seed=0)
+
+
+@pytest.mark.parametrize("keys", [KEYS[:4], KEYS[:5]], ids=["absent", "trained on"])
+def test_an_identity_without_held_out_photos_is_named(tmp_path, keys):
+    with pytest.raises(DataError, match="No held-out photo shows ben"):
+        evaluate_identities(a_run({"ben/0"}), faces(keys), tmp_path, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_groups_file_is_a_list_of_names_or_a_demos_report(tmp_path):
+    for content in ({"protected": ["ben"]}, {"identities": {"protected": ["ben"], "others": ["anna"]}}):
+        (tmp_path / "groups.json").write_text(json.dumps(content))
+        assert read_groups(tmp_path / "groups.json", NAMES) == ["ben"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '"ben"', '{"protected": 3}', '{"protected": "ben"}', "\0"])
+def test_another_file_is_no_groups_file(tmp_path, content):
+    (tmp_path / "groups.json").write_text(content)
+    with pytest.raises(DataError, match="is no groups file"):
+        read_groups(tmp_path / "groups.json", NAMES)
+
+
+def test_a_missing_groups_file_and_unknown_names_are_said(tmp_path):
+    with pytest.raises(DataError, match="is no groups file"):
+        read_groups(tmp_path / "absent", NAMES)
+    (tmp_path / "groups.json").write_text('{"protected": ["zoe", "anna"]}')
+    with pytest.raises(DataError, match="names zoe, of whom there are no faces"):
+        read_groups(tmp_path / "groups.json", NAMES)
+
+
+def test_a_real_recognizer_goes_through(tmp_path):
+    run = Run(
+        model=build("resnet-18", identities=2, size=32, width=4, seed=0).eval(), identities=NAMES, trained_on=set()
+    )
+    large = faces(KEYS)
+    large = Faces(
+        pixels=np.kron(large.pixels, np.ones((1, 8, 8, 1), np.uint8)), labels=large.labels, names=NAMES, keys=large.keys
+    )
+    assert evaluate_identities(run, large, tmp_path, seed=0)["groups"]["all"]["pairs"] == 28

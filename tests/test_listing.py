@@ -1,0 +1,102 @@
+"""Which photos a folder holds, whose they are, and where each one goes."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceguard.errors import DataError
+from faceguard.listing import PhotoJob, list_photos, output_names
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def listed(jobs: list[PhotoJob]) -> list[tuple[str, str]]:
+    return [(job.relative.as_posix(), job.identity) for job in jobs]
+
+
+def named(*names: str) -> list[str]:
+    jobs = [PhotoJob(source=Path(name), relative=Path(name), identity="anna") for name in names]
+    return [path.as_posix() for path in output_names(jobs)]
+
+
+def test_a_flat_folder_belongs_to_the_person_it_is_named_after(tmp_path: Path) -> None:
+    touch(tmp_path / "anna", "b.PNG", "a.jpg", "c.heic")
+    assert listed(list_photos(tmp_path / "anna")) == [("a.jpg", "anna"), ("b.PNG", "anna"), ("c.heic", "anna")]
+
+
+def test_a_folder_per_identity_names_them_at_any_depth(tmp_path: Path) -> None:
+    touch(tmp_path, "anna/1.jpg", "anna/2019/summer/2.jpg", "ben/1.jpg")
+    found = listed(list_photos(tmp_path))
+    assert found == [("anna/1.jpg", "anna"), ("anna/2019/summer/2.jpg", "anna"), ("ben/1.jpg", "ben")]
+
+
+def test_a_given_identity_owns_every_photo(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.jpg", "2.jpg")
+    assert {identity for _, identity in listed(list_photos(tmp_path, "carla"))} == {"carla"}
+    assert listed(list_photos(tmp_path / "2.jpg", "carla")) == [("2.jpg", "carla")]
+
+
+def test_a_single_file_belongs_to_its_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "anna/1.jpg")
+    (job,) = list_photos(tmp_path / "anna" / "1.jpg")
+    assert (job.source, job.relative, job.identity) == (tmp_path / "anna" / "1.jpg", Path("1.jpg"), "anna")
+
+
+def test_hidden_files_other_files_and_the_output_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/.2.jpg", ".thumbs/3.jpg", "a/notes.txt", "out/1.png", "out/a/2.png", "manifest.jsonl")
+    assert listed(list_photos(tmp_path, out=tmp_path / "a" / ".." / "out")) == [("a/1.jpg", "a")]
+    assert len(list_photos(tmp_path)) == 3
+
+
+def test_one_folder_cannot_be_input_and_output(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg")
+    with pytest.raises(DataError, match="both input and output"):
+        list_photos(tmp_path, out=tmp_path)
+
+
+def test_nothing_to_protect_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(DataError, match="holds no photos"):
+        list_photos(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        list_photos(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    touch(tmp_path, "1.jpg")
+    monkeypatch.setattr("os.scandir", denied)
+    with pytest.raises(DataError, match="cannot be listed"):
+        list_photos(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "outputs"),
+    [
+        (["a.jpg", "b/a.jpg"], ["a.png", "b/a.png"]),
+        (["a.jpg", "a.png"], ["a.jpg.png", "a.png"]),
+        (["a.jpeg", "a.jpg"], ["a.jpeg.png", "a.jpg.png"]),
+        (["a.jpg", "a.jpg.png", "a.png"], ["a.jpg.png.png", "a.jpg.png", "a.png"]),
+        (["A.JPG", "a.Png"], ["A.JPG.png", "a.Png"]),
+        (["A.png", "a.png"], ["A.png", "a.png.png"]),
+        (["\u00e9.jpg", "e\u0301.png"], ["\u00e9.jpg.png", "e\u0301.png"]),
+        (["my.holiday.jpg"], ["my.holiday.png"]),
+    ],
+)
+def test_outputs_keep_their_names_unless_two_would_collide(names: list[str], outputs: list[str]) -> None:
+    assert named(*names) == outputs
+
+
+@given(st.lists(st.from_regex(r"[aA](\.png|\.PNG|\.jpg|\.Jpg|\.webp){1,3}", fullmatch=True), unique=True, max_size=8))
+def test_no_two_photos_ever_share_an_output(names: list[str]) -> None:
+    outputs = named(*names)
+    assert len({output.lower() for output in outputs}) == len(names)
+    assert all(PurePosixPath(output).suffix.lower() == ".png" for output in outputs)

@@ -1,0 +1,266 @@
+"""Algorithm 1: closed forms, row updates, and what each of its parts may and may not change."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from faceguard.device import generator, make_fabric
+from faceguard.identities import to_pixels
+from faceguard.noise import NoiseSettings, Round, generate, pgd, random_noise, update_rows
+from tests.small import QUICK, SIZE, learn, tiny_faces, tiny_net
+
+LEVEL = 1 / 255
+
+
+def linear(weights):
+    """Two logits w.x and -w.x: for label 0 the loss falls along sign(w) everywhere, for label 1 along -sign(w)."""
+    return lambda pixels: torch.stack([(pixels * weights).sum((1, 2, 3)), -(pixels * weights).sum((1, 2, 3))], dim=1)
+
+
+@pytest.fixture
+def weights():
+    drawn = torch.randn(3, SIZE, SIZE, generator=generator(0, "weights")) * 0.01
+    return drawn + 0.001 * drawn.sign()  # no weight near zero, whose sign would be undefined
+
+
+# ---- equation 3 in closed form
+
+
+@pytest.mark.parametrize("objective", ["error-minimizing", "error-maximizing"])
+def test_pgd_on_a_linear_loss_reaches_the_corner_of_the_box(weights, objective):
+    """Twelve steps of eps / 10 from anywhere inside the box end in the corner that the gradient's sign names."""
+    chosen = NoiseSettings(objective=objective, pgd_steps=25)
+    x = torch.full((4, 3, SIZE, SIZE), 0.5)
+    y = torch.tensor([0, 1, 0, 1])
+    start = (2 * torch.rand(x.shape, generator=generator(0, "start")) - 1) * chosen.epsilon
+    delta = pgd(linear(weights), x, y, start, chosen)
+    downhill = torch.where(y == 0, 1.0, -1.0).view(-1, 1, 1, 1) * weights.sign()
+    corner = chosen.epsilon * (downhill if objective == "error-minimizing" else -downhill)
+    torch.testing.assert_close(delta, corner, rtol=0, atol=1e-7)
+    before, after = (F.cross_entropy(linear(weights)(x + d), y) for d in (start, delta))
+    assert (after < before) == (objective == "error-minimizing")
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_t_steps_move_exactly_t_alpha_where_nothing_clips(weights, steps):
+    chosen = NoiseSettings(epsilon=0.2, step_size=0.02, pgd_steps=steps)
+    x = torch.full((2, 3, SIZE, SIZE), 0.5)
+    delta = pgd(linear(weights), x, torch.zeros(2, dtype=torch.long), torch.zeros_like(x), chosen)
+    torch.testing.assert_close(delta, (steps * 0.02 * weights.sign()).expand_as(x), rtol=0, atol=1e-6)
+
+
+def test_delta_never_leaves_the_budget_and_the_model_never_sees_a_pixel_outside_the_range(weights):
+    seen = []
+
+    def model(pixels):
+        seen.append(pixels.detach().clone())
+        return linear(weights)(pixels)
+
+    chosen = NoiseSettings(epsilon=0.3, step_size=0.25, pgd_steps=4)
+    x = torch.rand(5, 3, SIZE, SIZE, generator=generator(1, "x")).round()  # black and white: the sum leaves [0, 1]
+    start = (2 * torch.rand(x.shape, generator=generator(1, "start")) - 1) * 0.3
+    delta = pgd(model, x, torch.tensor([0, 1, 0, 1, 0]), start, chosen)
+    assert delta.abs().max() <= chosen.epsilon
+    assert len(seen) == 4
+    assert all(pixels.min() >= 0 and pixels.max() <= 1 for pixels in seen)
+    assert torch.equal(seen[0], (x + start).clamp(0, 1))
+
+
+def test_a_flip_inside_the_model_gives_the_flipped_gradient(weights):
+    chosen = NoiseSettings(pgd_steps=25)
+    x = torch.full((1, 3, SIZE, SIZE), 0.5)
+    delta = pgd(lambda p: linear(weights)(p.flip(-1)), x, torch.tensor([0]), torch.zeros_like(x), chosen)
+    torch.testing.assert_close(delta[0], chosen.epsilon * weights.sign().flip(-1), rtol=0, atol=1e-7)
+
+
+class Linear(nn.Module):
+    """`linear` as a network, whose weights a learning rate near zero leaves as they are."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = nn.Parameter(weights.clone())
+
+    def forward(self, pixels):
+        return linear(self.weights)(pixels)
+
+
+def test_flips_and_crops_reach_the_image_and_its_noise_together_in_both_steps(monkeypatch, weights):
+    """With an augmentation that mirrors every photo, the noise ends in the mirrored corner, through the whole algorithm."""
+    import faceguard.noise as module
+
+    seen = []
+
+    def mirror(size, *, flip, crop_share):
+        assert (size, flip, crop_share) == (SIZE, True, 0.5)
+        return lambda pixels: seen.append(pixels.detach().clone()) or pixels.flip(-1)
+
+    monkeypatch.setattr(module, "augmentation", mirror)
+    faces = replace(tiny_faces(2, 2), pixels=np.full((4, SIZE, SIZE, 3), 128, dtype=np.uint8))
+    chosen = replace(
+        QUICK, pgd_steps=25, train_steps=1, learning_rate=1e-30, stop_error=0.999, flip=True, crop_share=0.5
+    )
+    noise = generate(make_fabric(device="cpu"), faces, Linear(weights), chosen, seed=7)
+    corner = chosen.epsilon * weights.sign().flip(-1)
+    torch.testing.assert_close(noise, torch.stack([corner, -corner]), rtol=0, atol=1e-7)
+    start = random_noise(faces, "class-wise", chosen.epsilon, seed=7)
+    for photo in seen[0] - 128 / 255:  # what the source trained on: image and noise, mirrored together
+        assert min((photo - row).abs().max() for row in start) < 1e-6
+
+
+# ---- rows
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    st.integers(0, 2**31),
+    st.floats(0.01, 0.5),
+)
+@settings(deadline=None, max_examples=60)
+def test_every_row_in_the_batch_becomes_its_photos_mean_and_the_others_stay(rows, seed, epsilon):
+    draw = torch.Generator().manual_seed(seed)
+    noise = (2 * torch.rand(5, 3, 2, 2, generator=draw) - 1) * epsilon
+    delta = (2 * torch.rand(len(rows), 3, 2, 2, generator=draw) - 1) * 1.5  # some beyond the budget
+    before = noise.clone()
+    update_rows(noise, torch.tensor(rows), delta, epsilon)
+    for row in range(5):
+        mine = [delta[i] for i, r in enumerate(rows) if r == row]
+        if not mine:
+            assert torch.equal(noise[row], before[row])
+        else:
+            expected = torch.stack(mine).double().mean(0).clamp(-epsilon, epsilon)
+            torch.testing.assert_close(noise[row].double(), expected, rtol=0, atol=1e-6)
+    assert noise.abs().max() <= torch.tensor(epsilon)
+
+
+def test_a_lone_photos_mean_is_itself():
+    noise = torch.zeros(4, 3, 2, 2)
+    delta = torch.rand(4, 3, 2, 2, generator=generator(0, "delta"))
+    update_rows(noise, torch.tensor([2, 0, 3, 1]), delta, 1.0)
+    assert torch.equal(noise[[2, 0, 3, 1]], delta)
+
+
+# ---- the whole algorithm
+
+
+def test_generation_lowers_the_error_and_the_noise_keeps_the_budget():
+    rounds: list[Round] = []
+    noise = learn(tiny_faces(), QUICK, progress=rounds.append)
+    assert noise.shape == (3, 3, SIZE, SIZE)
+    assert noise.dtype == torch.float32
+    assert noise.abs().max() <= torch.tensor(QUICK.epsilon)
+    assert [r.number for r in rounds] == list(range(1, len(rounds) + 1))
+    assert rounds[-1].error <= QUICK.stop_error
+
+
+def test_error_minimizing_noise_lowers_and_error_maximizing_noise_raises_the_loss_of_a_trained_model():
+    faces, chosen = tiny_faces(photos=20), replace(QUICK, train_steps=30, stop_error=0.05, epsilon=32 * LEVEL)
+    source = tiny_net()
+    learn_source = replace(chosen, epsilon=1e-6, step_size=1e-7)
+    generate(make_fabric(device="cpu"), faces, source, learn_source, seed=0)
+    x, y = to_pixels(faces.pixels), torch.from_numpy(faces.labels)
+    loss = {"clean": F.cross_entropy(source(x), y)}
+    for objective in ("error-minimizing", "error-maximizing"):
+        start = (random_noise(faces, "class-wise", chosen.epsilon, seed=3) / 10)[y]
+        delta = pgd(source, x, y, start, replace(chosen, objective=objective, pgd_steps=10, step_size=4 * LEVEL))
+        loss[objective] = F.cross_entropy(source((x + delta).clamp(0, 1)), y)
+    assert loss["error-minimizing"] < loss["clean"] < loss["error-maximizing"]
+
+
+def test_error_maximizing_generation_stops_when_the_trained_model_fails_and_leaves_its_weights_alone():
+    faces, source = tiny_faces(photos=10), tiny_net()
+    learn_source = replace(QUICK, epsilon=1e-6, step_size=1e-7, train_steps=30, stop_error=0.05)
+    generate(make_fabric(device="cpu"), faces, source, learn_source, seed=0)
+    before = {name: value.clone() for name, value in source.state_dict().items()}
+    rounds: list[Round] = []
+    worst = NoiseSettings(objective="error-maximizing", form="sample-wise", epsilon=0.5, step_size=0.05, batch_size=8)
+    noise = generate(
+        make_fabric(device="cpu"), faces, source, replace(worst, stop_error=0.3), seed=0, progress=rounds.append
+    )
+    assert rounds[-1].error >= 0.7
+    assert noise.shape == (len(faces), 3, SIZE, SIZE)
+    assert all(torch.equal(value, before[name]) for name, value in source.state_dict().items())
+
+
+def test_batch_norm_statistics_and_weights_stay_untouched_while_the_noise_is_learnt():
+    """The second learning rate of zero-like size leaves momentum alone: only the M steps may change the source."""
+    faces, source = tiny_faces(), tiny_net()
+    states = []
+    source[1].register_forward_hook(
+        lambda module, *_: states.append((module.training, int(module.num_batches_tracked)))
+    )
+    learn_rounds: list[Round] = []
+    generate(make_fabric(device="cpu"), faces, source, QUICK, seed=7, progress=learn_rounds.append)
+    training_passes = sum(training for training, _ in states)
+    assert training_passes == QUICK.train_steps * len(learn_rounds) == int(source[1].num_batches_tracked)
+    assert not all(training for training, _ in states)
+
+
+@pytest.mark.parametrize("form", ["class-wise", "sample-wise"])
+def test_random_noise_fills_the_budget_and_follows_its_seed(form):
+    faces = tiny_faces()
+    noise = random_noise(faces, form, 0.1, seed=1)
+    assert noise.shape == (3 if form == "class-wise" else len(faces), 3, SIZE, SIZE)
+    assert 0.095 < noise.max() <= 0.1
+    assert -0.1 <= noise.min() < -0.095
+    assert abs(noise.mean()) < 0.01
+    assert torch.equal(noise, random_noise(faces, form, 0.1, seed=1))
+    assert not torch.equal(noise, random_noise(faces, form, 0.1, seed=2))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
+    faces, chosen = tiny_faces(), replace(QUICK, flip=True, crop_share=0.13)
+    fabric = make_fabric(device="cpu")
+    same = [generate(fabric, faces, tiny_net(), chosen, seed=7) for _ in range(2)]
+    torch.rand(17)  # the caller's own draws must not matter
+    same.append(generate(fabric, faces, tiny_net(), chosen, seed=7))
+    assert torch.equal(same[0], same[1])
+    assert torch.equal(same[0], same[2])
+    assert not torch.equal(same[0], generate(fabric, faces, tiny_net(), chosen, seed=8))
+
+
+def test_learn_on_limits_the_learning_photos_while_the_source_trains_on_all(monkeypatch):
+    faces = tiny_faces(photos=8)
+    part = torch.arange(0, len(faces), 4)
+    trained, learnt = [], []
+    import faceguard.noise as module
+
+    step, equation_3 = module.optimizer_step, module.pgd
+    monkeypatch.setattr(module, "optimizer_step", lambda *a: trained.append(a[4].numpy().copy()) or step(*a))
+    monkeypatch.setattr(module, "pgd", lambda m, x, *a: learnt.append(x.clone()) or equation_3(m, x, *a))
+    chosen = replace(QUICK, form="sample-wise", train_steps=4, max_rounds=1, stop_error=0.999)
+    noise = learn(faces, chosen, learn_on=part)
+    assert sum(map(len, trained)) == 4 * 8  # three batches of eight are one pass over all 24 photos
+    counts = np.bincount(np.concatenate(trained[:3]), minlength=3)
+    assert counts.tolist() == [8, 8, 8]
+    x = to_pixels(faces.pixels)
+    assert {tuple(p.flatten().tolist()) for p in torch.cat(learnt)} == {tuple(x[i].flatten().tolist()) for i in part}
+    start = random_noise(faces, "sample-wise", chosen.epsilon, seed=7)
+    changed = (noise != start).flatten(1).any(dim=1)
+    assert changed.nonzero().flatten().tolist() == part.tolist()
+
+
+@pytest.mark.parametrize(
+    ("objective", "error", "done"),
+    [
+        ("error-minimizing", 0.1, True),
+        ("error-minimizing", 0.11, False),
+        ("error-maximizing", 0.9, True),
+        ("error-maximizing", 0.89, False),
+        ("error-maximizing", 0.05, False),
+    ],
+)
+def test_the_stop_error_is_reached_from_the_objectives_side(objective, error, done):
+    assert NoiseSettings(objective=objective).reached(error) == done
+
+
+def test_bf16_generation_ends_with_finite_float32_noise_inside_the_budget():
+    noise = generate(make_fabric(device="cpu", precision="bf16"), tiny_faces(), tiny_net(), QUICK, seed=7)
+    assert noise.dtype == torch.float32
+    assert noise.isfinite().all()
+    assert noise.abs().max() <= torch.tensor(QUICK.epsilon)

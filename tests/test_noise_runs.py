@@ -1,0 +1,102 @@
+"""Algorithm 1 as a long run: interruption, resume, limits, divergence and settings that cannot work."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from faceguard.device import make_fabric
+from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
+from faceguard.noise import NoiseSettings, Round, generate
+from tests.small import QUICK, SIZE, interrupt_after, learn, tiny_faces, tiny_net
+
+
+@pytest.mark.parametrize("form", ["class-wise", "sample-wise"])
+def test_a_resumed_generation_equals_an_undisturbed_one_bit_for_bit(tmp_path, form):
+    faces = tiny_faces()
+    chosen = replace(QUICK, form=form, flip=True, crop_share=0.13, stop_error=0.06, train_steps=2, max_rounds=40)
+    rounds: list[Round] = []
+    undisturbed = learn(faces, chosen, progress=rounds.append)
+    assert len(rounds) > 3
+    checkpoint = tmp_path / "noise.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        learn(faces, chosen, checkpoint=checkpoint, progress=interrupt_after(3))
+    assert checkpoint.exists()
+    again: list[Round] = []
+    resumed = learn(faces, chosen, checkpoint=checkpoint, progress=again.append)
+    assert torch.equal(resumed, undisturbed)
+    assert again == rounds[2:]
+    assert list(tmp_path.iterdir()) == [checkpoint]  # the caller deletes it once the noise is saved
+
+
+@pytest.mark.parametrize("changed", ["settings", "seed", "photos", "names", "learn_on", "model"])
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, changed):
+    faces, checkpoint, fabric = tiny_faces(), tmp_path / "noise.ckpt", make_fabric(device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        generate(fabric, faces, tiny_net(), QUICK, seed=7, checkpoint=checkpoint, progress=interrupt_after(2))
+    before = checkpoint.read_bytes()
+    others = {
+        "faces": tiny_faces(seed=1) if changed == "photos" else faces,
+        "source": nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 3)) if changed == "model" else tiny_net(),
+        "settings": replace(QUICK, train_steps=4) if changed == "settings" else QUICK,
+        "seed": 8 if changed == "seed" else 7,
+        "learn_on": torch.arange(9) if changed == "learn_on" else None,
+    }
+    if changed == "names":
+        others["faces"] = replace(faces, names=("a", "b", "c"))
+    with pytest.raises(RunError, match=r"noise\.ckpt was left by a run with other settings, faces, model or seed"):
+        generate(fabric, **others, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "a list"])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    checkpoint = tmp_path / "noise.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_faces(), QUICK, checkpoint=checkpoint, progress=interrupt_after(2))
+    whole = checkpoint.read_bytes()
+    if damage == "a list":
+        torch.save([1, 2], checkpoint)
+    else:
+        checkpoint.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello there"}[damage])
+    with pytest.raises(RunError, match=r"noise\.ckpt is no .*checkpoint.*delete it"):
+        learn(tiny_faces(), QUICK, checkpoint=checkpoint)
+
+
+def test_a_checkpoint_with_code_in_it_is_refused_and_the_code_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (exec, (f"open({str(tmp_path / 'ran')!r}, 'w').close()",))
+
+    torch.save({"fingerprint": Evil()}, tmp_path / "noise.ckpt")
+    with pytest.raises(RunError, match="no readable checkpoint"):
+        learn(tiny_faces(), QUICK, checkpoint=tmp_path / "noise.ckpt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_rounds_that_run_out_are_an_error_and_a_larger_limit_goes_on_where_it_stopped(tmp_path):
+    faces, checkpoint = tiny_faces(), tmp_path / "noise.ckpt"
+    chosen = replace(QUICK, stop_error=0.06, train_steps=2, max_rounds=40)
+    undisturbed = learn(faces, chosen)
+    with pytest.raises(
+        NoiseDidNotConverge, match=r"After 2 rounds the stop error 0.06 has not been reached; allow more"
+    ):
+        learn(faces, replace(chosen, max_rounds=2), checkpoint=checkpoint)
+    rounds: list[Round] = []
+    assert torch.equal(learn(faces, chosen, checkpoint=checkpoint, progress=rounds.append), undisturbed)
+    assert rounds[0].number == 3
+
+
+def test_a_diverging_source_model_is_a_sentence_and_the_last_good_round_stays(tmp_path):
+    faces, checkpoint = tiny_faces(), tmp_path / "noise.ckpt"
+    with pytest.raises(TrainingDiverged, match=r"after round 1 at learning rate 1e\+30; lower the learning rate"):
+        learn(faces, replace(QUICK, learning_rate=1e30), checkpoint=checkpoint)
+    assert not checkpoint.exists()
+
+
+def test_settings_name_all_their_problems_at_once():
+    with pytest.raises(FaceguardError) as caught:
+        NoiseSettings(epsilon=2, step_size=0, pgd_steps=0, stop_error=1.5, learning_rate=float("nan"), gradient_clip=-1)
+    for word in ("epsilon 2", "step_size", "pgd_steps", "stop_error", "learning_rate", "nan", "gradient_clip"):
+        assert word in str(caught.value)

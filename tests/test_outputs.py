@@ -1,0 +1,60 @@
+"""Result files: the same content gives the same bytes, and an interruption leaves the old file."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceguard.errors import DataError
+from faceguard.outputs import refuse_existing, write_json
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(content=plain)
+def test_any_plain_content_comes_back_with_null_for_what_is_not_finite(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("out") / "r.json"
+    write_json(path, content)
+    text = path.read_text(encoding="utf-8")
+    assert not {"NaN", "Infinity"} & set(text.split('"')[::2])
+
+    def same(one, two):
+        if isinstance(one, float) and not math.isfinite(one):
+            return two is None
+        if isinstance(one, dict):
+            return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+        if isinstance(one, list):
+            return len(one) == len(two) and all(map(same, one, two))
+        return one == two
+
+    assert same(content, json.loads(text))
+
+
+def test_the_order_of_keys_does_not_matter(tmp_path):
+    write_json(tmp_path / "a", {"x": 1, "y": (2, 3)})
+    write_json(tmp_path / "b", {"y": [2, 3], "x": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_content_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "r.json", {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "r.json", {"new": object()})
+    assert json.loads((tmp_path / "r.json").read_text()) == {"old": 1}
+
+
+def test_a_new_path_gets_its_folder_and_an_existing_one_is_refused(tmp_path):
+    refuse_existing(tmp_path / "deep" / "er" / "r.json")
+    assert (tmp_path / "deep" / "er").is_dir()
+    (tmp_path / "r.json").write_text("mine")
+    with pytest.raises(DataError, match=r"r\.json already exists"):
+        refuse_existing(tmp_path / "r.json")
+    with pytest.raises(DataError, match="cannot be written to"):
+        refuse_existing(tmp_path / "r.json" / "below")
+    assert (tmp_path / "r.json").read_text() == "mine"

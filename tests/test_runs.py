@@ -1,0 +1,74 @@
+"""Run folders: what is saved is what is loaded, whole or not at all."""
+
+import json
+
+import pytest
+import torch
+from commands import write_faces
+
+from faceguard.device import make_fabric
+from faceguard.errors import RunError
+from faceguard.readers.synthetic import synthetic_faces
+from faceguard.recognizer import build
+from faceguard.runs import Training, load_model, load_run, save_run, train_run
+from faceguard.train import Epoch, TrainSettings
+
+CURVE = [Epoch(number=1, loss=1.5, accuracy=0.5, measured={"all": 0.25})]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = build("resnet-18", identities=3, size=32, width=4, seed=7).eval()
+    save_run(tmp_path / ".", model, synthetic_faces(3, 2, size=32, seed=0), TrainSettings(epochs=1), CURVE)
+    return tmp_path, model
+
+
+def test_a_loaded_run_is_the_saved_one(saved):
+    folder, model = saved
+    run = load_run(folder)
+    pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(run.model(pixels), model(pixels))
+        assert torch.equal(load_model(str(folder)).embed(pixels), model.embed(pixels))
+    assert not run.model.training
+    assert run.identities == ("synthetic-000", "synthetic-001", "synthetic-002")
+    assert run.trained_on == {f"synthetic-{i:03d}/{j:02d}" for i in range(3) for j in range(2)}
+
+
+def test_run_json_says_what_was_done(saved):
+    about = json.loads((saved[0] / "run.json").read_text())
+    assert about["curve"] == [{"number": 1, "loss": 1.5, "accuracy": 0.5, "measured": {"all": 0.25}}]
+    assert about["settings"]["learning_rate"] == 0.05
+    assert sorted(path.name for path in saved[0].iterdir()) == ["model.safetensors", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model", {"name": "resnet-18", "size": 32, "width": 8}), ("identities", ["anna"]), ("model", 3), ("trained_on", 3)],
+)  # fmt: skip
+def test_a_run_whose_parts_disagree_is_damaged(saved, key, value):
+    about = json.loads((saved[0] / "run.json").read_text())
+    (saved[0] / "run.json").write_text(json.dumps(about | {key: value}))
+    with pytest.raises(RunError, match="is damaged"):
+        load_run(saved[0])
+
+
+def test_weights_that_are_absent_are_damage(saved):
+    (saved[0] / "model.safetensors").unlink()
+    with pytest.raises(RunError, match="is damaged"):
+        load_run(saved[0])
+
+
+def test_the_same_seed_trains_the_same_weights_and_another_does_not(tmp_path):
+    faces = write_faces(tmp_path / "faces", photos=5, size=32)
+
+    def weights(name, seed):
+        (tmp_path / name).mkdir()
+        settings = TrainSettings(epochs=1, batch_size=4)
+        training = Training(faces=faces, out=tmp_path / name, model="resnet-18", size=32, settings=settings, seed=seed)
+        train_run(make_fabric(device="cpu"), training)
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    first = weights("a", 1)
+    assert first == weights("b", 1)
+    assert first != weights("c", 2)

@@ -1,0 +1,290 @@
+"""The experiment and its verdict: nothing but an effect beyond both controls may be called protected."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faceguard.bank import NoiseBank
+from faceguard.device import make_fabric
+from faceguard.errors import DataError
+from faceguard.identification import centroids, embed, predict, rank1, verify_groups
+from faceguard.identities import Faces, split, to_pixels
+from faceguard.readers.synthetic import synthetic_faces
+from faceguard.recognizer import build
+from faceguard.study import (
+    ARMS,
+    Adversary,
+    arm_faces,
+    draw_protected,
+    judge,
+    make_groups,
+    protect_faces,
+    random_bank,
+    resize_faces,
+    train_arm,
+    verdict,
+)
+from faceguard.train import TrainSettings
+
+EPSILON = 16 / 255
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return synthetic_faces(6, 5, size=16, seed=0)
+
+
+def bank(rows=3, size=16, *, fill=None, epsilon=EPSILON):
+    drawn = torch.randint(-127, 128, (rows, 3, size, size), generator=torch.Generator().manual_seed(0))
+    values = drawn if fill is None else torch.full_like(drawn, fill)
+    names = tuple(f"row {i}" for i in range(rows))
+    return NoiseBank(rows=values.to(torch.int8), identities=names, epsilon=epsilon, form="class-wise", seed=0)
+
+
+# ---- the arms' faces
+
+
+def test_protecting_changes_the_named_identities_alone_and_by_their_row(faces):
+    rows = {faces.names[1]: 2, faces.names[4]: 0}
+    noise = bank()
+    found = protect_faces(faces, noise, rows)
+    change = found.pixels.astype(int) - faces.pixels
+    for label, name in enumerate(faces.names):
+        mine = change[faces.labels == label]
+        if name not in rows:
+            assert not mine.any()
+            continue
+        expected = np.clip(faces.pixels[faces.labels == label] + noise.levels(rows[name]), 0, 255)
+        assert np.array_equal(found.pixels[faces.labels == label], expected)
+        assert mine.any()
+    assert (found.labels is faces.labels, found.names, found.keys) == (True, faces.names, faces.keys)
+
+
+@given(st.integers(1, 255), st.integers(0, 2**20))
+@settings(deadline=None, max_examples=25)
+def test_no_pixel_changes_by_more_than_the_whole_level_budget(levels, seed):
+    rng = np.random.default_rng(seed)
+    pixels = rng.choice(np.array([0, 1, 128, 254, 255], dtype=np.uint8), (4, 8, 8, 3))
+    some = Faces(pixels=pixels, labels=np.arange(4) % 2, names=("a", "b"), keys=tuple("abcd"))
+    found = protect_faces(some, bank(2, 8, epsilon=levels / 255), {"a": 1, "b": 0})
+    assert np.abs(found.pixels.astype(int) - pixels).max() <= levels
+
+
+def test_protecting_leaves_the_callers_pixels_alone(faces):
+    before = faces.pixels.copy()
+    protect_faces(faces, bank(), {faces.names[0]: 0})
+    assert np.array_equal(faces.pixels, before)
+
+
+def test_a_bank_of_another_size_is_a_sentence(faces):
+    with pytest.raises(DataError, match="The faces are 16 px and the bank's rows 32 px; read the faces at"):
+        protect_faces(faces, bank(size=32), {faces.names[0]: 0})
+
+
+def test_the_random_control_uses_the_whole_budget_evenly_and_follows_its_seed():
+    control = random_bank(bank(rows=20), seed=1)
+    counts = np.bincount(control.rows.flatten().int() + 127, minlength=255)
+    assert len(counts) == 255
+    assert counts.min() > 0.6 * counts.mean()
+    assert counts.max() < 1.5 * counts.mean()
+    assert (len(control), control.size, control.epsilon) == (20, 16, EPSILON)
+    assert torch.equal(control.rows, random_bank(bank(rows=20), seed=1).rows)
+    assert not torch.equal(control.rows, random_bank(bank(rows=20), seed=2).rows)
+    assert not torch.equal(control.rows, bank(rows=20).rows)
+
+
+def test_every_arm_has_its_faces_and_clean_is_untouched(faces):
+    arms = arm_faces(faces, bank(), {faces.names[0]: 1}, seed=0)
+    assert tuple(arms) == ARMS
+    assert arms["clean"] is faces
+    assert not np.array_equal(arms["random"].pixels, arms["error-minimizing"].pixels)
+    for arm in ("random", "error-minimizing"):
+        changed = np.flatnonzero((arms[arm].pixels != faces.pixels).any(axis=(1, 2, 3)))
+        assert set(faces.labels[changed]) == {0}
+
+
+def test_groups_part_the_identities_and_an_empty_group_is_left_out(faces):
+    groups = make_groups(faces, [faces.names[4], faces.names[1]])
+    assert {group: labels.tolist() for group, labels in groups.items()} == {"protected": [1, 4], "others": [0, 2, 3, 5]}
+    assert list(make_groups(faces, faces.names)) == ["protected"]
+    assert list(make_groups(faces, [])) == ["others"]
+
+
+def test_the_protected_identities_are_drawn_by_seed_and_keep_their_order():
+    names = tuple(f"n{i:02}" for i in range(30))
+    drawn = draw_protected(names, 10, seed=0)
+    assert len(set(drawn)) == 10
+    assert drawn == sorted(drawn)
+    assert set(drawn) <= set(names)
+    assert drawn == draw_protected(names, 10, seed=0) != draw_protected(names, 10, seed=1)
+    assert draw_protected(names, 30, seed=0) == list(names)
+
+
+def test_faces_are_resized_as_a_trainer_would_and_left_alone_at_their_size(faces):
+    assert resize_faces(faces, 16) is faces
+    small = resize_faces(faces, 8)
+    assert small.pixels.shape == (30, 8, 8, 3)
+    means = faces.pixels.reshape(30, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    assert np.abs(small.pixels - means).max() <= 1
+    assert resize_faces(faces, 24).size == 24
+
+
+# ---- what a recognizer makes of them
+
+
+def test_embeddings_predictions_and_centroids_do_not_depend_on_the_batch(faces):
+    model = build("resnet-18", identities=6, size=16, width=4, seed=0).eval()
+    whole = embed(model, faces)
+    torch.testing.assert_close(embed(model, faces, batch_size=7), whole, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        expected = model(to_pixels(faces.pixels)).argmax(1).numpy()
+    assert np.array_equal(predict(model, faces, batch_size=7), expected)
+    means = torch.stack([whole[torch.from_numpy(faces.labels == k)].mean(0) for k in range(6)])
+    torch.testing.assert_close(centroids(model, faces), means / means.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+
+
+def test_rank_1_is_the_share_of_correct_names_in_each_group():
+    photos = np.zeros((5, 2, 2, 3), dtype=np.uint8)
+    some = Faces(pixels=photos, labels=np.array([0, 0, 1, 2, 2]), names=("a", "b", "c"), keys=tuple("vwxyz"))
+    groups = {"protected": np.array([0]), "others": np.array([1, 2])}
+    assert rank1(np.array([0, 1, 1, 2, 0]), some, groups) == {"protected": 0.5, "others": pytest.approx(2 / 3)}
+
+
+def test_groups_are_verified_among_themselves():
+    """Identities 0 and 1 are told apart perfectly; 2 and 3 share one embedding, so their pairs cannot be."""
+    labels = np.repeat(np.arange(4), 3)
+    directions = torch.eye(3)[torch.tensor([0, 1, 2, 2])]
+    some = Faces(
+        pixels=np.zeros((12, 2, 2, 3), dtype=np.uint8), labels=labels, names=tuple("abcd"), keys=tuple(map(str, labels))
+    )
+    groups = {"protected": np.array([2, 3]), "others": np.array([0, 1])}
+    found = verify_groups(directions[torch.from_numpy(labels)], some, groups, seed=0)
+    assert found["others"].auc == 1
+    assert found["protected"].auc == 0.5
+
+
+# ---- the verdict
+
+
+def recognition(clean=(0.9, 0.9), random=(0.9, 0.9), noise=(0.05, 0.9), *, best=None):
+    """Rank-1 by arm as (protected, others), last = best unless told otherwise for the protected of the noise arm."""
+    found = {}
+    for arm, pair in zip(ARMS, (clean, random, noise), strict=True):
+        found[arm] = {g: {"last": v, "best": v} for g, v in zip(("protected", "others"), pair, strict=True)}
+    if best is not None:
+        found["error-minimizing"]["protected"]["best"] = best
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "identities", "expected", "reason"),
+    [
+        (recognition(), 20, "protected", "rank-1 0.05 after the last epoch, 0.05 at its best"),
+        (recognition(noise=(0.2, 0.7), clean=(0.8, 0.8)), 20, "protected", "after the last epoch"),
+        (recognition(noise=(0.5, 0.9)), 20, "not protected", "0.50 at its best"),
+        (recognition(noise=(0.05, 0.9), best=0.5), 20, "not protected", "0.50 at its best"),
+        (recognition(clean=(0.2, 0.9)), 20, "inconclusive", "clean arm did not learn: rank-1 0.20 for protected"),
+        (recognition(clean=(0.9, 0.1)), 20, "inconclusive", "clean arm did not learn: rank-1 0.10 for others"),
+        (recognition(clean=(0.4, 0.4)), 10, "inconclusive", "0.50 is the least that counts"),
+        (recognition(clean=(0.3, 0.3), random=(0.3, 0.3), noise=(0.0, 0.3)), 100, "protected", "after the last epoch"),
+        (recognition(random=(0.1, 0.9)), 20, "inconclusive", "Random noise of the same budget does much of it"),
+        (recognition(random=(0.66, 0.9)), 20, "inconclusive", "Random noise"),
+        (recognition(noise=(0.05, 0.5)), 20, "inconclusive", "The others are recognized badly too: rank-1 0.50"),
+    ],
+)
+def test_the_verdict_follows_its_table(found, identities, expected, reason):
+    word, reasons = verdict(found, identities)
+    assert word == expected
+    assert reason in " ".join(reasons)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_without_one_of_its_arms_the_verdict_is_inconclusive(arm):
+    found = {name: values for name, values in recognition().items() if name != arm}
+    assert verdict(found, 20) == ("inconclusive", [f"The arm {arm} was not run."])
+
+
+def test_with_everybody_protected_there_are_no_others_to_ask():
+    found = {arm: {"protected": groups["protected"]} for arm, groups in recognition().items()}
+    assert verdict(found, 20)[0] == "protected"
+
+
+rates = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.25, 0.5, 1.0, float("nan")]))
+pairs = st.fixed_dictionaries({"last": rates, "best": rates})
+arms = st.fixed_dictionaries({"protected": pairs}, optional={})
+both = st.fixed_dictionaries({"protected": pairs, "others": pairs})
+
+
+@given(st.one_of(*(st.fixed_dictionaries(dict.fromkeys(ARMS, groups)) for groups in (arms, both))), st.integers(2, 500))
+@settings(deadline=None, max_examples=500)
+def test_protected_is_never_said_without_a_drop_to_a_quarter_beyond_both_controls(found, identities):
+    word, reasons = verdict(found, identities)
+    assert word in ("protected", "not protected", "inconclusive")
+    assert reasons
+    clean, random, noise = (found[arm] for arm in ARMS)
+    if word == "protected":
+        assert noise["protected"]["last"] <= clean["protected"]["last"] / 4
+        assert noise["protected"]["best"] <= clean["protected"]["last"] / 2
+        assert clean["protected"]["last"] >= min(0.5, 10 / identities)
+        assert random["protected"]["best"] >= 0.75 * clean["protected"]["last"]
+        if "others" in clean:
+            assert noise["others"]["last"] >= 0.75 * clean["others"]["last"]
+
+
+# ---- a tiny real run
+
+
+ADVERSARY = Adversary(width=8, size=32, train=TrainSettings(epochs=10, batch_size=16))
+
+
+def train(faces, test):
+    return train_arm(make_fabric(device="cpu"), faces, test, ADVERSARY, seed=0)
+
+
+@pytest.fixture(scope="module")
+def clean_run():
+    faces, test = split(synthetic_faces(8, 20, size=32, seed=1), seed=0)
+    return faces, test, train(faces, test)
+
+
+def test_an_arm_is_judged_by_group_after_every_epoch(clean_run):
+    faces, test, arm = clean_run
+    groups = make_groups(faces, faces.names[:4])
+    result = judge(arm, test, groups, seed=0)
+    assert arm.predictions.shape == (10, len(test))
+    correct = arm.predictions == test.labels
+    for group, labels in groups.items():
+        curve = [float(epoch[np.isin(test.labels, labels)].mean()) for epoch in correct]
+        assert result.rank1[group] == curve
+        assert result.recognition[group] == {"last": curve[-1], "best": max(curve)}
+    assert np.array_equal(predict(arm.model, test), arm.predictions[-1])
+    torch.testing.assert_close(embed(arm.model, test), arm.embeddings)
+    written = result.to_json()
+    assert written["verification"]["auc"] == result.verification["all"].auc
+    assert written["verification"]["eer"] == result.verification["all"].eer
+    assert set(written["verification"]) == {"auc", "eer", "protected", "others"}
+    assert written["curves"]["loss"] == [epoch.loss for epoch in arm.curve]
+
+
+def test_the_same_seed_gives_the_same_arm(clean_run):
+    faces, test, arm = clean_run
+    again = train(faces, test)
+    assert again.curve == arm.curve
+    assert np.array_equal(again.predictions, arm.predictions)
+    assert torch.equal(again.embeddings, arm.embeddings)
+
+
+def test_a_bank_of_zeros_is_never_called_protected(clean_run):
+    """An injected fault: noise that does nothing. Its arm equals the clean one, so there is no effect to report."""
+    faces, test, clean_arm = clean_run
+    protected = draw_protected(faces.names, 4, seed=0)
+    groups = make_groups(faces, protected)
+    nothing = protect_faces(faces, bank(4, 32, fill=0), {name: i for i, name in enumerate(protected)})
+    assert np.array_equal(nothing.pixels, faces.pixels)
+    clean, zeros = (judge(arm, test, groups, seed=0).recognition for arm in (clean_arm, train(nothing, test)))
+    assert min(values["last"] for values in clean.values()) >= 0.25  # it learns, so a careless verdict could be wrong
+    assert zeros == clean
+    for identities in (8, 1000):
+        assert verdict(dict(zip(ARMS, (clean, clean, zeros), strict=True)), identities)[0] == "not protected"

@@ -1,0 +1,70 @@
+"""What the terminal shows: sentences unbroken, paths untouched, and tables with the numbers of the result."""
+
+import pytest
+from rich.console import Console
+
+from faceguard import terminal
+from faceguard.identities import Failure
+from faceguard.train import Epoch
+
+
+def text(table):
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def arm(last, best):
+    rates = {"protected": {"last": last, "best": best}, "others": {"last": 0.9, "best": 0.95}}
+    return {"recognition": rates, "verification": {"auc": 0.875, "eer": 0.125}}
+
+
+def test_a_long_sentence_with_brackets_stays_one_line_as_it_was_written(capsys):
+    sentence = "Photos of [/red] " + "and [bold] others " * 20
+    terminal.say(sentence)
+    terminal.complain("left out", sentence)
+    assert capsys.readouterr() == (sentence + "\n", f"left out: {sentence}\n")
+
+
+def test_an_epoch_line_has_loss_accuracy_and_what_was_measured(capsys):
+    terminal.say_epoch(Epoch(number=3, loss=1.25, accuracy=0.5, measured={"rank-1": 0.75}))
+    assert capsys.readouterr().out == "epoch 3: loss 1.250, training accuracy 0.50, rank-1 0.75\n"
+
+
+def test_left_out_photos_are_listed_and_decide_the_exit_code(capsys):
+    terminal.list_left_out([])
+    with pytest.raises(BaseException) as left:
+        terminal.list_left_out([Failure(key="a/[b].jpg", reason="It is damaged.")])
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == "left out: a/[b].jpg: It is damaged.\n"
+
+
+def test_the_table_of_arms_has_a_row_for_each_with_last_and_best():
+    shown = text(terminal.arms_table({"arms": {"clean": arm(0.8, 0.85), "error-minimizing": arm(0.1, 0.2)}}))
+    clean, noisy = (line for line in shown.splitlines() if "clean" in line or "minimizing" in line)
+    assert "0.80 (0.85)" in clean
+    assert "0.10 (0.20)" in noisy
+    assert "0.90 (0.95)" in noisy
+    assert "0.875" in noisy
+    assert "0.125" in noisy
+
+
+def test_the_lfw_table_shows_each_number_beside_its_own_interval():
+    result = {
+        "pairs": 8, "auc": 0.91, "eer": 0.12, "accuracy": {"mean": 0.93, "std": 0.1},
+        "tar_at_far": {"0.01": 0.84, "0.001": 0.75},
+        "ci95": {
+            "auc": [0.901, 0.92], "eer": [0.11, 0.13], "accuracy": [0.92, 0.94],
+            "tar_at_far": {"0.01": [0.8, 0.9], "0.001": [0.7, 0.8]},
+        },
+    }  # fmt: skip
+    lines = text(terminal.lfw_table(result)).splitlines()
+    expected = [
+        ("8 pairs", ""), ("AUC", "0.9100", "0.9010 to 0.9200"), ("EER", "0.1200", "0.1100 to 0.1300"),
+        ("accuracy", "0.9300", "0.9200 to 0.9400"), ("FAR 0.01 ", "0.8400", "0.8000 to 0.9000"),
+        ("FAR 0.001 ", "0.7500", "0.7000 to 0.8000"),
+    ]  # fmt: skip
+    for words in expected:
+        assert any(all(word in line for word in words) for line in lines), words
+    assert " to " not in text(terminal.lfw_table({key: value for key, value in result.items() if key != "ci95"}))
