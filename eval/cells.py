@@ -1,7 +1,7 @@
 """Cells: one training each, computed once and kept under the hash of everything that determines it.
 
-A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, embeddings) and
-its LFW scores, but nothing about groups: the same clean cell serves every study of the same faces.
+A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, the last logits and
+embeddings) and its LFW scores, but nothing about groups: the same clean cell serves every study of the same faces.
 """
 
 import hashlib
@@ -68,6 +68,7 @@ def cell_hash(train: Faces, test: Faces, adversary: Adversary, seed: int, fabric
 def _arrays(arm: TrainedArm) -> dict[str, NDArray[Any]]:
     return {
         "predictions": arm.predictions.astype(np.int32),
+        "logits": arm.logits.astype(np.float16),
         "losses": np.array([epoch.loss for epoch in arm.curve]),
         "embeddings": arm.embeddings.numpy(),
     }

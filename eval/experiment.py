@@ -14,7 +14,7 @@ from faceguard.bank import NoiseBank, default_bank
 from faceguard.decode import load_faces
 from faceguard.errors import DataError
 from faceguard.identities import Faces, split
-from faceguard.study import Adversary, Arm, arm_faces, draw_protected
+from faceguard.study import Adversary, Arm, arm_faces, draw_protected, protect_faces, random_bank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,9 @@ class Contender:
 class FaceStudy:
     """The face case study: who is protected, who trains, and what is claimed about clean held-out faces.
 
+    With ``noisy_others`` the others' photos carry random rows of the same budget in both noisy arms: then nobody can tell
+    the protected by the mere presence of noise.
+
     ``faces`` and ``lfw`` are folders below the data folder; ``protected`` counts identities, None protects all. The two
     expectations are shares of the clean arm's rank-1 after the last epoch, on average over seeds.
     """
@@ -40,6 +43,7 @@ class FaceStudy:
     contenders: Mapping[str, Contender]
     lfw: str | None = None
     assign: Assign = "round-robin"
+    noisy_others: bool = False
     original: bool = False  # apply the noise as the authors' public code does
     data_seed: int = 0
     protected_at_most: float = 0.1
@@ -75,9 +79,10 @@ def load_data(study: FaceStudy, folder: Path) -> StudyData:
     count = len(faces.names) if study.protected is None else study.protected
     protected = draw_protected(faces.names, count, seed=study.data_seed)
     rows = assign_rows(bank, protected, study.assign, seed=study.data_seed, faces=train)
-    return StudyData(
-        training=arm_faces(train, bank, rows, seed=study.data_seed, original=study.original),
-        test=test,
-        protected=protected,
-        bank=bank,
-    )
+    training = arm_faces(train, bank, rows, seed=study.data_seed, original=study.original)
+    if study.noisy_others:
+        others = random_bank(bank, seed=study.data_seed + 1)
+        their_rows = assign_rows(others, [n for n in faces.names if n not in rows], "round-robin", seed=study.data_seed)
+        for arm in ("random", "error-minimizing"):
+            training[arm] = protect_faces(training[arm], others, their_rows)
+    return StudyData(training=training, test=test, protected=protected, bank=bank)

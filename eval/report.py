@@ -9,7 +9,7 @@ import torch
 
 from eval.cells import Cell
 from eval.experiment import Contender, FaceStudy
-from faceguard.identification import rank1, verify_groups
+from faceguard.identification import rank1, rank1_within, verify_groups
 from faceguard.identities import Faces
 from faceguard.plots import learning_curves, roc_figure
 from faceguard.readers.lfw import LfwPairs
@@ -43,8 +43,12 @@ def judge_contender(
     for arm in ARMS:
         curves = [[rank1(predicted, test, groups) for predicted in cell["predictions"]] for cell in cells[arm]]
         verified = [verify_groups(torch.from_numpy(cell["embeddings"]), test, groups, seed=0) for cell in cells[arm]]
+        within = [rank1_within(cell["logits"], test, groups) for cell in cells[arm]]
         arms[arm] = {
-            "recognition": {group: _recognition([[e[group] for e in c] for c in curves]) for group in groups},
+            "recognition": {
+                group: _recognition([[e[group] for e in c] for c in curves], [found[group] for found in within])
+                for group in groups
+            },
             "verification": {group: _summary([v[group].to_json() for v in verified]) for group in groups},
             "seconds": [round(float(cell["seconds"])) for cell in cells[arm]],
         }
@@ -87,10 +91,10 @@ def expectations(study: FaceStudy, recognition: Mapping[Arm, Mapping[str, Mappin
     return met
 
 
-def _recognition(curves: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Mean of the last and of the best epoch over seeds, and every seed's own."""
-    last, best = [curve[-1] for curve in curves], [max(curve) for curve in curves]
-    return {"last": float(np.mean(last)), "best": float(np.mean(best)), "seeds": {"last": last, "best": best}}
+def _recognition(curves: Sequence[Sequence[float]], within: Sequence[float]) -> dict[str, Any]:
+    """Mean of the last and of the best epoch and of ``rank1_within`` over seeds, and every seed's own."""
+    seeds = {"last": [curve[-1] for curve in curves], "best": [max(curve) for curve in curves], "within": list(within)}
+    return {name: float(np.mean(values)) for name, values in seeds.items()} | {"seeds": seeds}
 
 
 def _summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

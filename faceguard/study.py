@@ -21,7 +21,7 @@ from faceguard.decode import resize
 from faceguard.device import generator
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
-from faceguard.identification import Groups, embed, predict, rank1, verify_groups
+from faceguard.identification import Groups, classify, embed, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces
 from faceguard.recognizer import Recognizer, build
 from faceguard.train import Epoch, TrainSettings, fit
@@ -45,30 +45,37 @@ class Adversary:
 class TrainedArm:
     """One trained recognizer and what it makes of the N clean held-out faces: nothing here depends on the groups.
 
-    ``predictions`` E x N labels, one row an epoch; ``embeddings`` N x D of unit length after the last epoch.
+    ``predictions`` E x N labels, one row an epoch; ``logits`` N x K and ``embeddings`` N x D of unit length after the
+    last epoch.
     """
 
     curve: Sequence[Epoch]
     predictions: NDArray[np.int64]
+    logits: NDArray[np.float32]
     embeddings: Tensor
     model: Recognizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmResult:
-    """An arm judged by group: rank-1 after every epoch, and verification; ``all`` stands for every held-out face."""
+    """An arm judged by group: rank-1 after every epoch, among all identities and (``within``) among the group's own after
+    the last, and verification; ``all`` stands for every held-out face."""
 
     losses: Sequence[float]
     rank1: Mapping[str, Sequence[float]]
+    within: Mapping[str, float]
     verification: Mapping[str, Verification]
 
     @property
     def recognition(self) -> dict[str, dict[str, float]]:
-        """Group -> ``last`` and ``best`` rank-1; best is each group's own: what a trainer who stops early could choose."""
-        return {group: {"last": curve[-1], "best": max(curve)} for group, curve in self.rank1.items()}
+        """Group -> ``last`` and ``best`` rank-1, and ``within``; best is each group's own, as if a trainer stopped there."""
+        return {
+            group: {"last": curve[-1], "best": max(curve), "within": self.within[group]}
+            for group, curve in self.rank1.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: ``recognition.GROUP.{last,best}``, ``verification.{auc,eer}`` and by group, and the curves."""
+        """Plain values: ``recognition.GROUP.{last,best,within}``, ``verification.{auc,eer}`` and by group, and the curves."""
         overall = self.verification["all"]
         by_group = {group: found.to_json() for group, found in self.verification.items() if group != "all"}
         return {
@@ -148,17 +155,18 @@ def train_arm(
     """Train the adversary's recognizer on ``train``, as protected as it is, and try it on clean held-out ``test`` faces."""
     train, test = resize_faces(train, adversary.size), resize_faces(test, adversary.size)
     model = build(adversary.model, identities=len(train.names), size=adversary.size, width=adversary.width, seed=seed)
-    predictions: list[NDArray[np.int64]] = []
+    logits: list[NDArray[np.float32]] = []
 
     def measure(_: nn.Module) -> dict[str, float]:
         with fabric.autocast():
-            predictions.append(predict(model, test, device=fabric.device))
-        return {"rank-1": float((predictions[-1] == test.labels).mean())}
+            logits.append(classify(model, test, device=fabric.device))
+        return {"rank-1": float((logits[-1].argmax(1) == test.labels).mean())}
 
     curve = fit(fabric, model, train, adversary.train, seed=seed, measure=measure, progress=progress)
     with fabric.autocast():
         embeddings = embed(model, test, device=fabric.device)
-    return TrainedArm(curve=curve, predictions=np.stack(predictions), embeddings=embeddings, model=model)
+    predictions = np.stack([of_epoch.argmax(1) for of_epoch in logits])
+    return TrainedArm(curve=curve, predictions=predictions, logits=logits[-1], embeddings=embeddings, model=model)
 
 
 def judge(arm: TrainedArm, test: Faces, groups: Groups, *, seed: int) -> ArmResult:
@@ -168,6 +176,7 @@ def judge(arm: TrainedArm, test: Faces, groups: Groups, *, seed: int) -> ArmResu
     return ArmResult(
         losses=[epoch.loss for epoch in arm.curve],
         rank1={group: [epoch[group] for epoch in by_epoch] for group in groups},
+        within=rank1_within(arm.logits, test, groups),
         verification=verify_groups(arm.embeddings, test, {**groups, **everyone}, seed=seed),
     )
 

@@ -1,5 +1,7 @@
 """The experiment and its verdict: nothing but an effect beyond both controls may be called protected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from faceguard.bank import NoiseBank
 from faceguard.device import make_fabric
 from faceguard.errors import DataError
-from faceguard.identification import centroids, embed, predict, rank1, verify_groups
+from faceguard.identification import centroids, embed, predict, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces, split, to_pixels
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.recognizer import build
@@ -258,7 +260,8 @@ def test_an_arm_is_judged_by_group_after_every_epoch(clean_run):
     for group, labels in groups.items():
         curve = [float(epoch[np.isin(test.labels, labels)].mean()) for epoch in correct]
         assert result.rank1[group] == curve
-        assert result.recognition[group] == {"last": curve[-1], "best": max(curve)}
+        within = rank1_within(arm.logits, test, {group: labels})[group]
+        assert result.recognition[group] == {"last": curve[-1], "best": max(curve), "within": within}
     assert np.array_equal(predict(arm.model, test), arm.predictions[-1])
     torch.testing.assert_close(embed(arm.model, test), arm.embeddings)
     written = result.to_json()
@@ -266,6 +269,16 @@ def test_an_arm_is_judged_by_group_after_every_epoch(clean_run):
     assert written["verification"]["eer"] == result.verification["all"].eer
     assert set(written["verification"]) == {"auc", "eer", "protected", "others"}
     assert written["curves"]["loss"] == [epoch.loss for epoch in arm.curve]
+
+
+def test_within_its_group_a_face_is_named_among_the_groups_own_identities(clean_run):
+    """By hand: the logits always prefer identity 3, and in second place the right one, but for the last photo."""
+    faces, *_ = clean_run
+    four = replace(faces.take([0, 1, 2, 3]), labels=np.array([0, 1, 2, 0]), names=("a", "b", "c", "d"))
+    logits = np.array([[1, 0, 0, 9], [0, 1, 0, 9], [0, 0, 1, 9], [0, 1, 0, 9]], dtype=np.float32)
+    groups = {"first": np.array([0, 1]), "last": np.array([2, 3])}
+    assert rank1_within(logits, four, groups) == {"first": pytest.approx(2 / 3), "last": 0}
+    assert rank1(logits.argmax(1), four, groups) == {"first": 0, "last": 0}
 
 
 def test_the_same_seed_gives_the_same_arm(clean_run):
