@@ -1,19 +1,26 @@
 """The adversaries that recipes share: who trains on the photos, and how.
 
-Flips (the authors' only transform for WebFace) and crops of up to three pixels; epochs that two cores can bear.
+Flips (the authors' only transform for WebFace) and crops of up to 3 %; epochs that two cores can bear.
 """
+
+from collections.abc import Mapping
 
 from eval.experiment import Contender
 from faceguard.study import Adversary
 from faceguard.train import TrainSettings
 
-FACES_SMALL_SCALE = {
-    "resnet-18": Contender(
-        adversary=Adversary(model="resnet-18", width=16, size=112, train=TrainSettings(epochs=24, batch_size=16)),
-        seeds=(0, 1, 2),
-    ),
-    "inception-resnet-v1": Contender(
-        adversary=Adversary(model="inception-resnet-v1", size=112, train=TrainSettings(epochs=12, batch_size=16)),
-        seeds=(0,),
-    ),
-}
+RESNET = Contender(
+    adversary=Adversary(model="resnet-18", width=32, size=64, train=TrainSettings(epochs=25, batch_size=32)),
+    seeds=(0, 1, 2),
+)
+RESNET_112 = Contender(
+    adversary=Adversary(model="resnet-18", width=16, size=112, train=TrainSettings(epochs=24, batch_size=16)),
+    seeds=(0, 1),
+)
+INCEPTION = Contender(
+    adversary=Adversary(model="inception-resnet-v1", size=112, train=TrainSettings(epochs=12, batch_size=16)),
+    seeds=(0,),
+)
+
+FACES_SMALL_SCALE: Mapping[str, Contender] = {"resnet-18": RESNET, "inception-resnet-v1": INCEPTION}
+PRESENCE: Mapping[str, Contender] = {"resnet-18": RESNET, "resnet-18-at-112": RESNET_112}

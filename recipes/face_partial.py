@@ -6,7 +6,7 @@ Data      noise from celeba-100 (the bank that ships), faces pins-105, 80 / 20 s
 Expect    protected at most a tenth of the clean arm's rank-1 after the last epoch, others at least nine tenths
 """
 
-from eval.adversaries import FACES_SMALL_SCALE
+from eval.adversaries import FACES_SMALL_SCALE, PRESENCE
 from eval.experiment import FaceStudy
 
 experiment = FaceStudy(
@@ -15,5 +15,5 @@ experiment = FaceStudy(
     faces="pins-105",
     lfw="lfw/lfw-aligned-112",
     protected=50,
-    contenders=FACES_SMALL_SCALE,
+    contenders={**PRESENCE, **FACES_SMALL_SCALE},
 )
