@@ -1,7 +1,8 @@
 """Cells: one training each, computed once and kept under the hash of everything that determines it.
 
 A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, the last logits and
-embeddings) and its LFW scores, but nothing about groups: the same clean cell serves every study of the same faces.
+embeddings), but nothing about groups: the same clean cell serves every study of the same faces. With LFW it also holds
+the pairs' scores, and in ``lfw_of`` which pairs of which pictures they are; a study without LFW takes the cell either way.
 """
 
 import hashlib
@@ -38,18 +39,19 @@ def run_cell(
     folder: Path,
     progress: Callable[[Epoch], None],
 ) -> Cell:
-    """The cell's arrays: read when it was computed before, else trained and kept."""
+    """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept."""
+    lfw_of = None if lfw is None else lfw_hash(*lfw)
     path = folder / f"{cell_hash(train, test, adversary, seed, fabric)}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             cell = dict(kept)
-        if lfw is None or "lfw_scores" in cell:
+        if lfw_of is None or str(cell.get("lfw_of")) == lfw_of:
             return cell
     begun = time.monotonic()
     arm = train_arm(fabric, train, test, adversary, seed=seed, progress=progress)
     content = _arrays(arm) | {"seconds": np.array(time.monotonic() - begun)}
     if lfw is not None:
-        content["lfw_scores"] = _lfw_scores(fabric, arm, *lfw)
+        content |= {"lfw_scores": _lfw_scores(fabric, arm, *lfw), "lfw_of": np.array(lfw_of)}
     folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.tmp.npz")
     np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
@@ -62,6 +64,14 @@ def cell_hash(train: Faces, test: Faces, adversary: Adversary, seed: int, fabric
     digest = hashlib.sha256(repr((asdict(adversary), seed, fabric._precision.precision, __version__)).encode())
     for faces in (train, test):
         digest.update(faces.pixels.tobytes() + faces.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def lfw_hash(faces: Faces, pairs: LfwPairs) -> str:
+    """SHA-256 over every LFW picture and which two make each pair, shortened as ``cell_hash`` is."""
+    digest = hashlib.sha256(repr((faces.pixels.shape, len(pairs))).encode())
+    for array in (faces.pixels, pairs.first, pairs.second, pairs.genuine):
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
 

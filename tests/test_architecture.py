@@ -14,11 +14,12 @@ MAY_IMPORT = {  # package -> the packages of this house it may use
     "recipes": {"faceguard", "eval", "recipes"},
     "benchmarks": {"faceguard", "eval", "benchmarks"},
 }
-SPEAKING = {"faceguard/cli.py", "faceguard/terminal.py"}  # the commands, and how the terminal shows them
+SPEAKING = {"faceguard/cli.py", "faceguard/cli_photos.py", "faceguard/terminal.py"}  # commands, and how they are shown
 HOUSE = {*MAY_IMPORT, "tests"}
 MODULES = {package: sorted((ROOT / package).rglob("*.py")) for package in MAY_IMPORT}
 INSTALLED = MODULES["faceguard"]
 SHIPPED = [path for package in ("faceguard", "eval", "recipes") for path in MODULES[package]]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def name(path):
@@ -81,7 +82,7 @@ def test_the_help_text_needs_no_torch():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=name)
+@pytest.mark.parametrize("path", [*SHIPPED, *TESTS], ids=name)
 def test_a_module_has_a_docstring_at_most_250_lines_and_functions_of_at_most_60(path):
     assert ast.get_docstring(tree(path))
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250

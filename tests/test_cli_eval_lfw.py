@@ -1,6 +1,8 @@
 """``faceguard eval-lfw``: every image is embedded once, absent images are counted, and SFace reaches what is known of it."""
 
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,63 @@ def test_pairs_of_one_fold_are_judged_without_ten_fold_accuracy(capsys, tmp_path
     out = succeed(capsys, "eval-lfw", model, "--lfw", write_lfw(tmp_path / "lfw", folds=1), "--out", tmp_path / "out")
     assert result(tmp_path / "out").keys() == KEYS - {"accuracy"}
     assert "accuracy" not in out
+
+
+def write_bin(lfw, file):
+    """The pairs of a folder that ``write_lfw`` made, as insightface keeps them: two encoded photos a pair, and the truths."""
+    lines = [line.split() for line in (lfw / "pairs.txt").read_text().splitlines()[1:]]
+    compared = [photo for line in lines for photo in photos(" ".join(line))]
+    encoded = [(lfw / name / f"{name}_{int(number):04d}.png").read_bytes() for name, number in compared]
+    file.write_bytes(pickle.dumps((encoded, [len(line) == 3 for line in lines]), protocol=4))
+    return file
+
+
+def test_insightfaces_bin_file_gives_the_same_numbers_as_its_folder_but_for_what_needs_names(capsys, tmp_path, model):
+    """A .bin names nobody, so nothing can be drawn for intervals; its eight pairs are eight of the ten folds, not two."""
+    lfw = write_lfw(tmp_path / "lfw")
+    file = write_bin(lfw, tmp_path / "lfw.bin")
+    out = succeed(capsys, "eval-lfw", model, "--lfw", file, "--out", tmp_path / "bin")
+    succeed(capsys, "eval-lfw", model, "--lfw", lfw, "--out", tmp_path / "folder")
+    found, named = result(tmp_path / "bin"), result(tmp_path / "folder")
+    assert found.keys() == KEYS - {"ci95"}
+    for key in ("pairs", "missing", "missing_images", "auc", "eer", "tar_at_far"):
+        assert found[key] == named[key], key
+    assert 0 < found["auc"] <= 1
+    assert 0 <= found["accuracy"]["mean"] <= 1
+    assert (tmp_path / "bin" / "roc.png").stat().st_size > 1000
+    assert all(word in out for word in ("AUC", "EER", "accuracy", "TAR at FAR 0.01", "8 pairs"))
+
+
+def test_a_corrupt_photo_in_a_bin_file_takes_its_pairs_out_and_is_listed(capsys, tmp_path, model):
+    lfw = write_lfw(tmp_path / "lfw")
+    write_corrupt(lfw / "P_3" / "P_3_0001.png")
+    file = write_bin(lfw, tmp_path / "lfw.bin")
+    code, out, err = run(capsys, "eval-lfw", model, "--lfw", file, "--out", tmp_path / "out")
+    assert code == 1
+    found = result(tmp_path / "out")
+    assert (found["pairs"], found["missing"]) == (6, 2)
+    assert found["missing_images"] == ["lfw.bin/5"]
+    assert err == "2 pairs left out: 1 images are absent or unreadable: lfw.bin/5.\n"
+    assert "6 pairs" in out
+
+
+class Attack:
+    """Makes a folder when unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_bin_file_that_is_none_or_that_would_run_code_is_refused(capsys, tmp_path, model):
+    words = ("eval-lfw", model, "--out", tmp_path / "out", "--lfw")
+    (tmp_path / "evil.bin").write_bytes(pickle.dumps(Attack(tmp_path / "pwned")))
+    assert "Nothing of it was run" in fail(capsys, *words, tmp_path / "evil.bin")
+    assert not (tmp_path / "pwned").exists()
+    assert "bad.bin" in fail(capsys, *words, write_corrupt(tmp_path / "bad.bin"))
+    assert not (tmp_path / "out" / "lfw.json").exists()
 
 
 def test_pairs_may_be_named(capsys, tmp_path, model):

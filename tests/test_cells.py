@@ -1,0 +1,109 @@
+"""A cell is computed once for all that determines it; its LFW scores serve only the pictures and pairs they came from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import eval.cells
+from eval.cells import run_cell
+from faceguard.device import make_fabric
+from faceguard.identities import split
+from faceguard.readers.lfw import LfwPairs
+from faceguard.readers.record import Record
+from faceguard.readers.synthetic import synthetic_faces
+from faceguard.study import Adversary
+from faceguard.train import TrainSettings
+
+ADVERSARY = Adversary(width=4, size=32, train=TrainSettings(epochs=1, batch_size=4))
+PICTURES = synthetic_faces(3, 2, size=32, seed=1)
+PAIRS = LfwPairs(
+    records=[Record(key, "someone", lambda: None, None) for key in PICTURES.keys],
+    first=np.array([0, 2, 0, 3]),
+    second=np.array([1, 3, 2, 4]),
+    genuine=np.array([True, True, False, False]),
+    fold=np.array([0, 1, 0, 1]),
+)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """One entry for every training."""
+    trained, train_arm = [], eval.cells.train_arm
+    monkeypatch.setattr(eval.cells, "train_arm", lambda *a, **k: trained.append(a) or train_arm(*a, **k))
+    return trained
+
+
+@pytest.fixture
+def cell(tmp_path, trainings):
+    """Run the cell of one small training, with the LFW data that a test gives."""
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+
+    def run(lfw=None):
+        more = {"seed": 0, "lfw": lfw, "folder": tmp_path, "progress": lambda _: None}
+        return run_cell(make_fabric(device="cpu"), train, test, ADVERSARY, **more)
+
+    return run
+
+
+def other_picture(place):
+    pixels = PICTURES.pixels.copy()
+    pixels[place] = 255 - pixels[place]
+    return replace(PICTURES, pixels=pixels)
+
+
+def test_the_same_pictures_and_pairs_are_not_computed_again(cell, trainings):
+    computed, read = cell((PICTURES, PAIRS)), cell((replace(PICTURES), replace(PAIRS)))
+    assert len(trainings) == 1
+    assert computed.keys() == read.keys()
+    assert all(np.array_equal(computed[name], read[name]) for name in computed)
+    assert read["lfw_scores"].shape == (4,)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (other_picture(4), PAIRS),
+        (synthetic_faces(3, 2, size=32, seed=2), PAIRS),
+        (PICTURES, replace(PAIRS, second=np.array([1, 3, 2, 5]))),
+        (PICTURES, replace(PAIRS, first=np.array([0, 2, 1, 3]))),
+        (PICTURES, replace(PAIRS, genuine=np.array([True, False, True, False]))),
+    ],
+    ids=["one picture", "all pictures", "another second photo", "another first photo", "truths"],
+)
+def test_other_pictures_or_pairs_are_computed_again_and_then_kept(cell, trainings, changed):
+    before = cell((PICTURES, PAIRS))
+    found = cell(changed)
+    assert len(trainings) == 2
+    assert str(found["lfw_of"]) != str(before["lfw_of"])
+    assert np.array_equal(found["predictions"], before["predictions"])
+    cell(changed)
+    assert len(trainings) == 2
+
+
+def test_scores_of_another_picture_are_other_scores(cell):
+    before, found = cell((PICTURES, PAIRS))["lfw_scores"], cell((other_picture(4), PAIRS))["lfw_scores"]
+    assert np.flatnonzero(before != found).tolist() == [3]  # only the last pair compares picture 4
+
+
+def test_a_cell_with_lfw_scores_serves_a_study_without_them(cell, trainings):
+    cell((PICTURES, PAIRS))
+    assert "lfw_scores" in cell()
+    assert len(trainings) == 1
+
+
+def test_a_cell_without_scores_is_computed_again_when_they_are_wanted(cell, trainings):
+    assert "lfw_scores" not in cell()
+    assert "lfw_scores" in cell((PICTURES, PAIRS))
+    assert len(trainings) == 2
+
+
+def test_scores_that_do_not_say_what_they_belong_to_fit_nothing(cell, trainings, tmp_path):
+    """As cells were kept before ``lfw_of``."""
+    content = dict(cell((PICTURES, PAIRS)))
+    (path,) = tmp_path.glob("*.npz")
+    np.savez_compressed(path, **{name: array for name, array in content.items() if name != "lfw_of"})
+    cell()
+    assert len(trainings) == 1
+    cell((PICTURES, PAIRS))
+    assert len(trainings) == 2

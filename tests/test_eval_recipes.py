@@ -1,0 +1,95 @@
+"""Recipes state what they claim; mistakes in their name, content or data are sentences; a bank recipe makes a bank."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import quick_noise, write_faces
+
+import eval.__main__ as harness
+from eval.banks import BankRecipe
+from eval.experiment import FaceStudy, load_recipe
+from faceguard.bank import load_bank
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted(path for path in (ROOT / "recipes").glob("*.py") if path.name != "__init__.py")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_states_an_experiment_its_claim_command_data_and_expectation(path):
+    assert isinstance(load_recipe(path), FaceStudy | BankRecipe)
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    starts = [line.split(" ")[0] for line in docstring.splitlines()]
+    assert [starts.count(word) for word in ("Claim", "Command", "Data", "Expect")] == [1, 1, 1, 1]
+    assert f"python -m eval recipes/{path.name}" in docstring
+
+
+def test_there_are_recipes_for_the_bank_and_both_case_studies():
+    assert {path.stem for path in RECIPES} >= {"default_bank", "face_partial", "face_full"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("empty.py", "states no experiment"), ("absent.py", "is no recipe"), ("notes.md", "is no recipe")],
+)
+def test_a_file_without_an_experiment_is_a_sentence(tmp_path, capsys, name, words):
+    if name != "absent.py":
+        (tmp_path / name).write_text("experiment = 3\n")
+    with pytest.raises(SystemExit) as left:
+        harness.main([str(tmp_path / name), "--out", str(tmp_path / "runs")])
+    assert left.value.code == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_absent_data_is_a_sentence_that_names_the_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FACEGUARD_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit) as left:
+        harness.main([str(ROOT / "recipes" / "face_partial.py"), "--out", str(tmp_path / "runs")])
+    assert left.value.code == 1
+    assert f"{tmp_path / 'nowhere' / 'pins-105'} does not exist" in capsys.readouterr().err
+
+
+def test_a_mistyped_option_exits_with_2():
+    with pytest.raises(SystemExit) as left:
+        harness.main(["recipe.py", "--seeds", "3"])
+    assert left.value.code == 2
+
+
+def test_a_bug_keeps_its_traceback(tmp_path):
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        harness.main([str(tmp_path / "broken.py")])
+
+
+def test_the_module_can_be_run():
+    words = (sys.executable, "-m", "eval", "no-such-recipe.py")
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: no-such-recipe.py is no recipe; name a Python file of recipes/.\n",
+    )
+
+
+def test_a_bank_recipe_makes_a_bank_and_never_overwrites_one(tmp_path, capsys):
+    write_faces(tmp_path / "people", identities=4, photos=10, size=32)
+    recipe = tmp_path / "bank.py"
+    recipe.write_text(
+        "from commands import quick_noise\nfrom eval.banks import BankRecipe\n"
+        "experiment = BankRecipe(faces='people', settings=quick_noise(), seed=4)\n"
+    )
+    words = [str(recipe), "--out", str(tmp_path), "--data", str(tmp_path), "--precision", "fp32"]
+    with pytest.raises(SystemExit) as left:
+        harness.main(words)
+    assert not left.value.code
+    assert "round 1: error" in capsys.readouterr().out
+    bank = load_bank(tmp_path / "bank.safetensors")
+    assert (len(bank), bank.seed, bank.epsilon) == (4, 4, quick_noise().epsilon)
+    before = (tmp_path / "bank.safetensors").read_bytes()
+    with pytest.raises(SystemExit) as left:
+        harness.main(words)
+    assert left.value.code == 1
+    assert "already exists" in capsys.readouterr().err
+    assert (tmp_path / "bank.safetensors").read_bytes() == before

@@ -1,0 +1,46 @@
+"""What a recognizer makes of faces: embeddings, names and centroids, judged by group."""
+
+import numpy as np
+import pytest
+import torch
+
+from faceguard.identification import centroids, embed, predict, rank1, verify_groups
+from faceguard.identities import Faces, to_pixels
+from faceguard.readers.synthetic import synthetic_faces
+from faceguard.recognizer import build
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return synthetic_faces(6, 5, size=16, seed=0)
+
+
+def test_embeddings_predictions_and_centroids_do_not_depend_on_the_batch(faces):
+    model = build("resnet-18", identities=6, size=16, width=4, seed=0).eval()
+    whole = embed(model, faces)
+    torch.testing.assert_close(embed(model, faces, batch_size=7), whole, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        expected = model(to_pixels(faces.pixels)).argmax(1).numpy()
+    assert np.array_equal(predict(model, faces, batch_size=7), expected)
+    means = torch.stack([whole[torch.from_numpy(faces.labels == k)].mean(0) for k in range(6)])
+    torch.testing.assert_close(centroids(model, faces), means / means.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+
+
+def test_rank_1_is_the_share_of_correct_names_in_each_group():
+    photos = np.zeros((5, 2, 2, 3), dtype=np.uint8)
+    some = Faces(pixels=photos, labels=np.array([0, 0, 1, 2, 2]), names=("a", "b", "c"), keys=tuple("vwxyz"))
+    groups = {"protected": np.array([0]), "others": np.array([1, 2])}
+    assert rank1(np.array([0, 1, 1, 2, 0]), some, groups) == {"protected": 0.5, "others": pytest.approx(2 / 3)}
+
+
+def test_groups_are_verified_among_themselves():
+    """Identities 0 and 1 are told apart perfectly; 2 and 3 share one embedding, so their pairs cannot be."""
+    labels = np.repeat(np.arange(4), 3)
+    directions = torch.eye(3)[torch.tensor([0, 1, 2, 2])]
+    some = Faces(
+        pixels=np.zeros((12, 2, 2, 3), dtype=np.uint8), labels=labels, names=tuple("abcd"), keys=tuple(map(str, labels))
+    )
+    groups = {"protected": np.array([2, 3]), "others": np.array([0, 1])}
+    found = verify_groups(directions[torch.from_numpy(labels)], some, groups, seed=0)
+    assert found["others"].auc == 1
+    assert found["protected"].auc == 0.5
