@@ -5,6 +5,9 @@ name from one seed, so that adding a draw in one place never changes another.
 """
 
 import hashlib
+import logging
+import multiprocessing
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from torch.multiprocessing.spawn import ProcessException
 
 from faceguard.errors import DeviceError, FaceguardError
 
@@ -45,26 +49,39 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
 def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
     """Run ``function(fabric, ...)`` in every process, and return what it returned in the first.
 
-    The function must be defined at the top of a module. A FaceguardError raised in the processes arrives here as itself.
+    The function must be defined at the top of a module. A FaceguardError raised in any of the processes arrives here as
+    itself. Results are read while the processes run: Fabric would wait for their end first, and a large one never ends.
     """
-    outcome = fabric.launch(partial(_outcome, function=function, arguments=arguments, keywords=keywords))
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.result
-
-
-class _Outcome:
-    """What a process ends with. No dataclass: Fabric takes those apart on their way between processes."""
-
-    def __init__(self, result: Any = None, error: FaceguardError | None = None) -> None:
-        self.result, self.error = result, error
-
-
-def _outcome(fabric: Fabric, function: Callable[..., Any], arguments: Any, keywords: Any) -> _Outcome:
+    said = multiprocessing.get_context("spawn").SimpleQueue()
+    messages: list[tuple[str, Any]] = []
+    reader = threading.Thread(target=lambda: messages.extend(iter(said.get, None)), daemon=True)
+    reader.start()
+    failure: Exception | None = None
     try:
-        return _Outcome(result=function(fabric, *arguments, **keywords))
+        fabric.launch(partial(_say_outcome, said=said, function=function, arguments=arguments, keywords=keywords))
+    except ProcessException as error:
+        failure = error
+    finally:
+        said.put(None)
+        reader.join()
+    errors = [content for kind, content in messages if kind == "error"]
+    if errors:
+        raise errors[0]
+    if failure is not None:
+        raise failure
+    return next(content for kind, content in messages if kind == "result")
+
+
+def _say_outcome(fabric: Fabric, said: Any, function: Callable[..., Any], arguments: Any, keywords: Any) -> None:
+    """In a process of its own: the first one tells its result, and whichever fails its error."""
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    try:
+        result = function(fabric, *arguments, **keywords)
     except FaceguardError as error:
-        return _Outcome(error=error)
+        said.put(("error", error))
+        raise
+    if fabric.is_global_zero:
+        said.put(("result", result))
 
 
 def derive_seed(seed: int, *names: str | int) -> int:

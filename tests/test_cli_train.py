@@ -6,8 +6,10 @@ import pytest
 import torch
 from commands import ON_CPU, coarse_bank, fail, interrupt_after, run, succeed, write_corrupt, write_faces
 
+import faceguard.runs
 import faceguard.train
-from faceguard.runs import load_run
+from faceguard.errors import DataError
+from faceguard.runs import load_run, train_run
 
 TINY = ("--model", "resnet-18", "--size", 32, "--epochs", 2, *ON_CPU)
 
@@ -136,6 +138,35 @@ def test_two_processes_train_one_run(capfd, tmp_path, faces):
     assert "epoch 2: loss" in out
     assert len(about(tmp_path)["curve"]) == 2
     assert load_run(tmp_path).identities == ("synthetic-000", "synthetic-001", "synthetic-002")
+
+
+def fail_in_two_processes(capfd, *words):
+    """Run a training in two processes that must exit with 1 and one sentence, among what the launcher says of itself."""
+    code, _, err = run(capfd, "train", *words, "--devices", 2, *TINY)
+    assert code == 1
+    assert "Traceback" not in err
+    (sentence,) = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert err.rstrip().endswith(sentence)
+    return sentence
+
+
+def test_a_loss_that_diverges_in_two_processes_is_one_sentence(capfd, tmp_path, faces):
+    sentence = fail_in_two_processes(capfd, faces, "--out", tmp_path, "--learning-rate", 1e12)
+    assert "lower the learning rate" in sentence
+    assert "run.json" not in files(tmp_path)
+
+
+def train_run_that_fails_in_the_second_process(fabric, training, *, progress=None):
+    if fabric.global_rank == 1:
+        raise DataError("The second process found no faces; give it some.")
+    return train_run(fabric, training, progress=progress)
+
+
+def test_what_the_second_process_alone_fails_of_is_one_sentence(capfd, tmp_path, faces, monkeypatch):
+    monkeypatch.setattr(faceguard.runs, "train_run", train_run_that_fails_in_the_second_process)
+    sentence = fail_in_two_processes(capfd, faces, "--out", tmp_path)
+    assert sentence == "Error: The second process found no faces; give it some."
+    assert not files(tmp_path)
 
 
 # ---- eval-identities

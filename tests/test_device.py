@@ -1,11 +1,9 @@
 """Devices that are there or a sentence, and draws that depend on the seed and the name alone."""
 
-import pickle
-
 import pytest
 import torch
 
-from faceguard.device import _outcome, derive_seed, generator, launch, make_fabric, seeded
+from faceguard.device import derive_seed, generator, launch, make_fabric, seeded
 from faceguard.errors import DataError, DeviceError
 
 
@@ -97,8 +95,9 @@ def test_launch_in_one_process_calls_the_function_here():
         launch(make_fabric(device="cpu"), rank_or_error, "photo", fail=True)
 
 
-def test_an_expected_error_survives_the_way_between_processes():
-    """With several processes the outcome comes back pickled (test_train.py launches two)."""
-    outcome = pickle.loads(pickle.dumps(_outcome(make_fabric(device="cpu"), rank_or_error, ("photo",), {"fail": True})))
-    assert type(outcome.error) is DataError
-    assert str(outcome.error) == "photo is missing."
+def long_text(fabric, length):
+    return fabric.global_rank, "x" * length
+
+
+def test_a_result_larger_than_a_pipe_holds_comes_back_from_the_first_process():
+    assert launch(make_fabric(device="cpu", devices=2), long_text, 300_000) == (0, "x" * 300_000)
