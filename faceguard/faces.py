@@ -1,72 +1,25 @@
-"""Find faces, align them as recognizers do, warp noise back into the photo and add it in whole levels.
+"""Align faces as recognizers do, warp noise back into the photo and add it in whole levels.
 
 H x W photo, S crop size. The alignment is the similarity that carries a face's five landmarks (eyes, nose, mouth
 corners) onto the template of ArcFace (Deng et al. 2019) in the least-squares sense (Umeyama 1991). In complex numbers,
 z = x + iy, it is w = a z + b: |a| is the scale, arg a the rotation, b the shift, and the problem is linear in a and b.
-The finder is MTCNN (Zhang et al. 2016), whose weights come with facenet-pytorch.
 
     levels = round(255 * delta), held to +-round(255 * epsilon)
     protected = clip(photo + levels, 0, 255)                       whole numbers, so the budget holds exactly
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceguard.errors import PhotoError
-
-if TYPE_CHECKING:
-    from facenet_pytorch import MTCNN
-
-LONGEST_SIDE = 1280  # larger photos are searched on a copy of this size: a face of 1/60 of the photo is still found
-SMALLEST_FACE = 20  # pixels of that copy; also MTCNN's own default
-MIN_SCORE = 0.8  # MTCNN's own 0.7 adds patches that are no face; on 1,200 real photos the main face scored above 0.83
+from faceguard.finder import FoundFace, find
 
 TEMPLATE_SIZE = 112
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FoundFace:
-    """One face in a photo, in its pixel coordinates (x right, y down; (0, 0) is the centre of the first pixel).
-
-    ``box`` is left, top, right, bottom; ``landmarks`` 5 x 2 the eyes, the nose and the mouth corners as seen in the
-    picture, left before right; ``score`` the finder's confidence in [0, 1].
-    """
-
-    box: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-    score: float
-
-    @property
-    def area(self) -> float:
-        """Square pixels of the box."""
-        return float((self.box[2] - self.box[0]) * (self.box[3] - self.box[1]))
-
-
-def find(pixels: NDArray[np.uint8]) -> list[FoundFace]:
-    """The faces in an upright H x W x 3 RGB photo, the largest first; empty when there is none."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    shrink = min(1.0, LONGEST_SIDE / max(height, width))
-    size = (max(round(width * shrink), 1), max(round(height * shrink), 1))
-    if min(size) < SMALLEST_FACE:  # MTCNN fails on these, and no face fits
-        return []
-    small = pixels if shrink == 1.0 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    boxes, scores, landmarks = _detector().detect(small, landmarks=True)
-    if boxes is None:
-        return []
-    stretch = np.array([width / size[0], height / size[1]])
-    found = [
-        FoundFace(box=_enlarge(box, stretch).ravel(), landmarks=_enlarge(points, stretch), score=float(score))
-        for box, points, score in zip(boxes, landmarks, scores, strict=True)
-        if score >= MIN_SCORE
-    ]
-    return sorted(found, key=lambda face: face.area, reverse=True)
+SMALLEST_WIDTH = 20  # pixels of a face in the photo; below, the noise is averaged away before anybody trains on it
+LARGEST_CUT = 0.25  # share of the aligned crop that may lie beyond the photo's edge
 
 
 def alignment(landmarks: NDArray[np.floating], size: int = TEMPLATE_SIZE) -> NDArray[np.float64]:
@@ -80,6 +33,24 @@ def alignment(landmarks: NDArray[np.floating], size: int = TEMPLATE_SIZE) -> NDA
     target = _complex(_template()) * (size / TEMPLATE_SIZE)
     (a, b), *_ = np.linalg.lstsq(np.stack([points, np.ones_like(points)], axis=1), target, rcond=None)
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def unusable(face: FoundFace, size: int, height: int, width: int) -> str | None:
+    """Why the face of an H x W photo cannot be protected, a sentence; None when it can.
+
+    Too small, or cut by the edge: then the photo lacks pixels to carry the noise, and a trainer's alignment will differ.
+    """
+    side = float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+    if side < SMALLEST_WIDTH:
+        return f"A face of {side:.0f} pixels is too small to protect; {SMALLEST_WIDTH} is the least."
+    matrix = alignment(face.landmarks, size)
+    inverse = np.linalg.inv(matrix[:, :2])
+    centres = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
+    x, y = ((centres - matrix[:, 2]) @ inverse.T).T
+    beyond = float(((x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)).mean())
+    if beyond > LARGEST_CUT:
+        return f"A face is cut by the photo's edge ({beyond:.0%} of it are missing); use a photo that shows all of it."
+    return None
 
 
 def crop(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: int = TEMPLATE_SIZE) -> NDArray[np.uint8]:
@@ -181,14 +152,6 @@ def add_to_faces(
 
 
 @cache
-def _detector() -> "MTCNN":
-    """MTCNN on the CPU, made once per process; finding faces takes less time than sending photos elsewhere."""
-    from facenet_pytorch import MTCNN
-
-    return MTCNN(keep_all=True, min_face_size=SMALLEST_FACE, device="cpu")
-
-
-@cache
 def _template() -> NDArray[np.float32]:
     """ArcFace's five points in a crop of 112 pixels, 5 x 2."""
     from insightface.utils.face_align import arcface_dst
@@ -199,9 +162,3 @@ def _template() -> NDArray[np.float32]:
 def _complex(points: NDArray[np.floating]) -> NDArray[np.complex128]:
     """N x 2 coordinates as N complex numbers."""
     return points[:, 0].astype(np.float64) + 1j * points[:, 1].astype(np.float64)
-
-
-def _enlarge(points: NDArray[np.floating], stretch: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Points of the bounded copy in the photo's coordinates: pixel centres sit at whole numbers in both."""
-    xy = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    return ((xy + 0.5) * stretch - 0.5).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Alignment, warping and adding: closed forms and the two invariants; the finder on one free photo."""
+"""Alignment, warping and adding: closed forms and the two invariants."""
 
 import math
 
@@ -20,10 +20,11 @@ from faceguard.faces import (
     align_photo,
     alignment,
     crop,
-    find,
     noise_levels,
     paste,
+    unusable,
 )
+from faceguard.finder import FoundFace, find
 
 SIZE = 24
 similarities = st.builds(
@@ -189,36 +190,6 @@ def astronaut() -> np.ndarray:
     return np.asarray(skimage.data.astronaut())
 
 
-def test_the_astronaut_has_one_face(astronaut: np.ndarray) -> None:
-    (face,) = find(astronaut)
-    assert np.abs(face.box - [181, 62, 268, 172]).max() < 5
-    assert face.score > 0.99 and face.landmarks.shape == (5, 2) and face.landmarks.dtype == np.float32
-    left_eye, right_eye, nose, *mouth = face.landmarks
-    assert left_eye[0] < nose[0] < right_eye[0] and max(left_eye[1], right_eye[1]) < nose[1] < min(p[1] for p in mouth)
-
-
-def test_a_large_photo_gives_the_same_face_in_its_own_coordinates(astronaut: np.ndarray) -> None:
-    large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-    (small_face,), (large_face,) = find(astronaut), find(large)
-    expected = (small_face.landmarks + 0.5) * 4 - 0.5
-    assert np.abs(large_face.landmarks - expected).max() < 4 * 3  # three pixels of the small photo
-
-
-def test_the_largest_face_comes_first(astronaut: np.ndarray) -> None:
-    half = cv2.resize(astronaut, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    pair = np.zeros((512, 768, 3), dtype=np.uint8)
-    pair[:256, :256], pair[:, 256:] = half, astronaut
-    found = find(pair)
-    assert len(found) == 2 and found[0].area > 2 * found[1].area
-    assert found[0].box[0] > 256 > found[1].box[2]
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (19, 300), (300, 19), (20, 20), (5000, 21), (200, 200)])
-def test_pictures_without_a_face_give_an_empty_list(shape: tuple[int, int]) -> None:
-    assert find(np.full((*shape, 3), 128, dtype=np.uint8)) == []
-    assert find(random_pixels(*shape)) == []
-
-
 def test_a_face_found_again_in_its_crop_is_where_the_alignment_put_it(astronaut: np.ndarray) -> None:
     (face,) = find(astronaut)
     (again,) = find(align_photo(astronaut))
@@ -239,3 +210,22 @@ def test_a_face_can_be_aligned_at_any_size(astronaut: np.ndarray) -> None:
 def test_aligning_a_picture_without_a_face_is_a_photo_error() -> None:
     with pytest.raises(PhotoError, match="No face was found in this picture of 50 x 40"):
         align_photo(np.zeros((40, 50, 3), dtype=np.uint8))
+
+
+def face_at(left: float, top: float, side: float) -> FoundFace:
+    """A face whose aligned crop is the square of ``side`` pixels at (left, top)."""
+    landmarks = arcface_dst * side / 112 + [left, top]
+    box = np.array([left + 0.2 * side, top + 0.1 * side, left + 0.8 * side, top + 0.9 * side])
+    return FoundFace(box=box.astype(np.float32), landmarks=landmarks.astype(np.float32), score=1.0)
+
+
+@pytest.mark.parametrize(("left", "usable"), [(0, True), (-20, True), (-27, True), (-29, False), (-80, False)])
+def test_a_face_is_cut_when_a_quarter_of_its_crop_lies_beyond_the_edge(left: float, usable: bool) -> None:
+    problem = unusable(face_at(left, 0, 112), 112, 400, 400)
+    assert (problem is None) == usable
+    assert usable or "is cut by the photo's edge" in problem
+
+
+def test_a_face_of_fewer_than_twenty_pixels_is_too_small() -> None:
+    assert unusable(face_at(100, 100, 20.5 / 0.6), 112, 400, 400) is None
+    assert "A face of 19 pixels is too small" in unusable(face_at(100, 100, 19 / 0.6), 112, 400, 400)
