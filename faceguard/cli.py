@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from faceguard import terminal
+from faceguard import cli_photos, terminal
 from faceguard.errors import FaceguardError
 from faceguard.outputs import refuse_existing
 
@@ -21,7 +21,6 @@ app = typer.Typer(
 
 Form = Literal["class-wise", "sample-wise"]
 Model = Literal["inception-resnet-v1", "resnet-18"]
-Assign = Literal["nearest", "random", "round-robin"]
 Precision = Literal["fp32", "bf16"]
 Hardware = Literal["auto", "cpu", "cuda"]
 Seed = Annotated[int, typer.Option(help="The same seed on the same machine gives the same bytes.")]
@@ -102,33 +101,7 @@ def generate(
     terminal.list_left_out(people.failures)
 
 
-@app.command()
-def protect(
-    photos: Annotated[Path, typer.Argument(help="A photo, a folder of one person's photos, or a folder per identity.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the protected photos; nothing in it is overwritten.")],
-    noise: Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")] = None,
-    identity: Annotated[str | None, typer.Option(help="Whose photos these are; else the folders say it.")] = None,
-    assign: Annotated[Assign, typer.Option(help="How an identity gets its row.")] = "random",
-    seed: Seed = 0,
-) -> None:
-    """Write protected copies of photos. It works against whoever trains on them, not against whoever knows the face."""
-    from faceguard.assign import assign_to_photos
-    from faceguard.bank import default_bank, load_bank
-    from faceguard.listing import list_photos
-    from faceguard.protect import protect_photos
-
-    bank = default_bank() if noise is None else load_bank(noise)
-    jobs = list_photos(photos, identity, out=out)
-    rows = assign_to_photos(bank, jobs, assign, seed=seed)
-    with terminal.bars() as advance:
-        report = protect_photos(
-            jobs, out, bank=bank, rows=rows, progress=lambda result: advance("photos", len(jobs), result.source)
-        )
-    terminal.say(f"{len(report.protected)} of {len(jobs)} photos protected in {out}; manifest.jsonl lists them all.")
-    for result in report.failed:
-        terminal.complain("not protected", f"{result.source}: {result.reason}")
-    if not report.complete:
-        raise typer.Exit(1)
+app.command()(cli_photos.protect)
 
 
 @app.command()

@@ -9,22 +9,31 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from faceguard.errors import DataError
+from faceguard.photo import LOSSLESS_SUFFIXES
 
 # Files with these endings are photos to protect; those that cannot be read yet are reported, never passed over.
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
+Form = Literal["keep", "png", "webp"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoJob:
-    """One photo to protect: the file, its path relative to what the user named, and whose face it shows."""
+    """One photo to protect: the file, its path relative to what the user named, and whose face it shows.
+
+    ``problem`` is the reason, a sentence, when listing it already showed that it cannot be protected.
+    """
 
     source: Path
     relative: Path
     identity: str
+    problem: str | None = None
 
 
 def list_photos(source: Path, identity: str | None = None, *, out: Path | None = None) -> list[PhotoJob]:
@@ -32,7 +41,8 @@ def list_photos(source: Path, identity: str | None = None, *, out: Path | None =
 
     Photos lying directly in the folder belong to the person it is named after, those in a sub-folder (to any depth) to
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
-    the folder ``out`` when it lies inside. Raises DataError when there is nothing to protect.
+    the folder ``out`` when it lies inside. Links that lead out of ``source``, links to folders and folders that cannot be
+    opened become jobs with a ``problem``. Raises DataError when there is nothing to protect.
     """
     if source.is_file():
         return [PhotoJob(source=source, relative=Path(source.name), identity=identity or source.resolve().parent.name)]
@@ -41,58 +51,79 @@ def list_photos(source: Path, identity: str | None = None, *, out: Path | None =
     if out is not None and out.resolve() == source.resolve():
         raise DataError(f"{source} is both input and output; choose another folder for the protected photos.")
     jobs = []
-    for path in sorted(_photo_files(source, out)):
+    for path, problem in sorted(_photo_files(source, out)):
         relative = path.relative_to(source)
         person = relative.parts[0] if len(relative.parts) > 1 else source.resolve().name
-        jobs.append(PhotoJob(source=path, relative=relative, identity=identity or person))
+        jobs.append(PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem))
     if not jobs:
         raise DataError(f"{source} holds no photos to protect; name a folder with files such as .jpg or .png.")
     return jobs
 
 
-def output_names(jobs: Sequence[PhotoJob]) -> list[Path]:
-    """Where each photo goes, relative to OUT: the same path ending in .png, and never one place for two photos.
+def output_names(jobs: Sequence[PhotoJob], form: Form = "keep", *, quality: int | None = None) -> list[Path]:
+    """Where each photo goes, relative to OUT: the same path, and never one place for two photos.
 
-    ``a.jpg`` becomes ``a.png`` unless another photo would take that name too (on any file system, so case does not
-    count); then it becomes ``a.jpg.png``. A photo that already is a PNG keeps its name.
+    ``keep`` leaves the ending of formats that can be written without loss (and, with a ``quality``, JPEG's); everything
+    else becomes .png. ``a.jpg`` becomes ``a.png`` unless another photo would take that name too (on any file system, so
+    case does not count); then it becomes ``a.jpg.png``. A photo that keeps its ending keeps its name.
     """
-    wished = [job.relative if _is_png(job.relative) else job.relative.with_suffix(".png") for job in jobs]
+    wished = [_with_form(job.relative, form, quality) for job in jobs]
     claims = Counter(_key(name) for name in wished)
     taken: set[str] = set()
-    for index in sorted(range(len(jobs)), key=lambda index: not _is_png(jobs[index].relative)):
+    for index in sorted(range(len(jobs)), key=lambda index: wished[index] != jobs[index].relative):
         relative = jobs[index].relative
-        if claims[_key(wished[index])] > 1 and not _is_png(relative):
-            wished[index] = _append_png(relative)
+        if claims[_key(wished[index])] > 1 and wished[index] != relative:
+            wished[index] = _append(relative, wished[index].suffix)
         while _key(wished[index]) in taken:
-            wished[index] = _append_png(wished[index])
+            wished[index] = _append(wished[index], wished[index].suffix)
         taken.add(_key(wished[index]))
     return wished
 
 
-def _photo_files(source: Path, out: Path | None) -> Iterator[Path]:
-    """Every visible photo file below ``source`` outside ``out``."""
+def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
+    """The path with the ending it is written under."""
+    suffix = relative.suffix.lower()
+    if form == "keep":
+        kept = LOSSLESS_SUFFIXES if quality is None else LOSSLESS_SUFFIXES | JPEG_SUFFIXES
+        return relative if suffix in kept else relative.with_suffix(".png")
+    return relative if suffix == f".{form}" else relative.with_suffix(f".{form}")
+
+
+def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | None]]:
+    """Every visible photo file below ``source`` outside ``out``, and what cannot be entered, with the reason."""
     left_out = None if out is None else out.resolve()
-    for folder, folders, files in os.walk(source, onerror=_refuse_folder):
+    root = source.resolve()
+    unlisted: list[OSError] = []
+    for folder, folders, files in os.walk(source, onerror=unlisted.append):
         here = Path(folder)
-        folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() != left_out]
-        yield from (here / name for name in files if not name.startswith(".") and _is_photo(Path(name)))
+        visible = [here / name for name in folders if not name.startswith(".")]
+        yield from ((path, _LINKED_FOLDER) for path in visible if path.is_symlink())
+        folders[:] = [path.name for path in visible if not path.is_symlink() and path.resolve() != left_out]
+        photos = (here / name for name in files if not name.startswith(".") and _is_photo(Path(name)))
+        yield from ((path, _problem(path, root)) for path in photos)
+    for error in unlisted:
+        if Path(error.filename) == source:
+            raise DataError(f"{source} cannot be listed ({error.strerror}); check its permissions.") from error
+        yield Path(error.filename), f"The folder cannot be listed ({error.strerror}); check its permissions."
 
 
-def _refuse_folder(error: OSError) -> None:
-    """A folder that cannot be listed would leave its photos out unnoticed."""
-    raise DataError(f"{error.filename} cannot be listed ({error.strerror}); check its permissions.") from error
+def _problem(path: Path, root: Path) -> str | None:
+    if not path.resolve().is_relative_to(root):
+        return _LINKED_OUT
+    # a pipe would wait for ever, a broken link opens nothing
+    return None if path.is_file() else "This is no ordinary file; copy the photo itself here."
+
+
+_LINKED_FOLDER = "This is a link to a folder, and links to folders are not followed; name that folder itself."
+_LINKED_OUT = "This link leads out of the folder that was named, and is not followed; copy the photo here."
 
 
 def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_SUFFIXES
 
 
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png"
-
-
-def _append_png(path: Path) -> Path:
-    return path.with_name(path.name + ".png")
+def _append(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def _key(path: Path) -> str:

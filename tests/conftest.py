@@ -16,3 +16,9 @@ def real_data() -> Path:
     if not (path / "celeba-100").is_dir():
         pytest.fail(f"FACEGUARD_DATA={folder} holds no celeba-100/; point it at the research data or unset it")
     return path
+
+
+@pytest.fixture(autouse=True)
+def own_config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or makes the secret of whoever runs it."""
+    monkeypatch.setenv("FACEGUARD_CONFIG", str(tmp_path_factory.getbasetemp() / "config"))

@@ -1,5 +1,6 @@
 """Which photos a folder holds, whose they are, and where each one goes."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -99,4 +100,42 @@ def test_outputs_keep_their_names_unless_two_would_collide(names: list[str], out
 def test_no_two_photos_ever_share_an_output(names: list[str]) -> None:
     outputs = named(*names)
     assert len({output.lower() for output in outputs}) == len(names)
-    assert all(PurePosixPath(output).suffix.lower() == ".png" for output in outputs)
+    assert all(PurePosixPath(output).suffix.lower() in (".png", ".webp") for output in outputs)
+
+
+def test_links_out_of_the_folder_and_to_folders_are_jobs_with_a_problem(tmp_path: Path) -> None:
+    touch(tmp_path, "outside/secret.jpg", "in/a.jpg", "in/deep/b.jpg")
+    (tmp_path / "in" / "out.jpg").symlink_to(tmp_path / "outside" / "secret.jpg")
+    (tmp_path / "in" / "same.jpg").symlink_to(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "album").symlink_to(tmp_path / "outside")
+    problems = {job.relative.as_posix(): job.problem for job in list_photos(tmp_path / "in")}
+    assert {name for name, problem in problems.items() if problem is None} == {"a.jpg", "deep/b.jpg", "same.jpg"}
+    assert "leads out of the folder" in problems["out.jpg"] and "link to a folder" in problems["album"]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_job_with_a_problem_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "locked/a.jpg", "open/b.jpg")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name in refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    refused = {"locked"}
+    found = {job.relative.as_posix(): job.problem for job in list_photos(tmp_path)}
+    assert found == {"locked": found["locked"], "open/b.jpg": None}
+    assert "cannot be listed (Permission denied)" in found["locked"]
+    refused = {tmp_path.name}
+    with pytest.raises(DataError, match="cannot be listed"):
+        list_photos(tmp_path)
+
+
+def test_lossless_formats_keep_their_ending_and_jpeg_does_when_a_quality_is_given() -> None:
+    assert named("a.webp", "b.TIF", "c.png", "d.jpg", "e.heic") == ["a.webp", "b.TIF", "c.png", "d.png", "e.png"]
+    jobs = [PhotoJob(source=Path(n), relative=Path(n), identity="anna") for n in ("a.JPG", "b.heic", "a.png")]
+    assert [p.as_posix() for p in output_names(jobs, quality=95)] == ["a.JPG", "b.png", "a.png"]
+    assert [p.as_posix() for p in output_names(jobs, "webp")] == ["a.JPG.webp", "b.webp", "a.png.webp"]

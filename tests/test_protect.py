@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from PIL import Image
 
 from faceguard import photo, protect
 from faceguard.bank import NoiseBank
-from faceguard.errors import DataError
-from faceguard.faces import add_noise, alignment, crop, find
+from faceguard.batch import ProtectReport, Rerun, protect_photos
+from faceguard.faces import add_noise, alignment, crop
+from faceguard.finder import find
 from faceguard.listing import PhotoJob, list_photos
+from faceguard.manifest import MANIFEST, PhotoResult
 from faceguard.photo import Photo
-from faceguard.protect import MANIFEST, PhotoResult, ProtectReport, protect_photos
+from faceguard.protect import Protection
 
 ROWS = {"anna": 0, "ben": 1}
 
@@ -50,8 +53,16 @@ def lines(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
 
 
-def run(source: Path, out: Path, bank: NoiseBank | None = None, identity: str | None = "anna") -> ProtectReport:
-    return protect_photos(list_photos(source, identity, out=out), out, bank=bank or make_bank(), rows=ROWS)
+def run(
+    source: Path,
+    out: Path,
+    identity: str | None = "anna",
+    rows: dict[str, int] = ROWS,
+    rerun: Rerun = "refuse",
+    **how: Any,
+) -> ProtectReport:
+    options = Protection(**{"bank": make_bank(), **how})
+    return protect_photos(list_photos(source, identity, out=out), out, options, rows=rows, rerun=rerun)
 
 
 def test_a_jpeg_photo_comes_back_as_png_with_noise_on_the_face_alone(tmp_path: Path, astronaut: np.ndarray) -> None:
@@ -109,7 +120,9 @@ def test_a_bad_photo_never_stops_the_batch(tmp_path: Path) -> None:
     save(np.full((60, 80, 3), 128, dtype=np.uint8), folder / "5.png")
     save(face(6), folder / "6.png")
     seen: list[PhotoResult] = []
-    report = protect_photos(list_photos(folder), tmp_path / "out", bank=make_bank(), rows=ROWS, progress=seen.append)
+    report = protect_photos(
+        list_photos(folder), tmp_path / "out", Protection(bank=make_bank()), rows=ROWS, progress=seen.append
+    )
     assert tuple(seen) == report.results and not report.complete
     assert [result.source for result in report.protected] == ["1.png", "6.png"]
     assert [result.source for result in report.failed] == ["2.jpg", "3.jpg", "4.heic", "5.png"]
@@ -122,18 +135,8 @@ def test_a_photo_without_a_face_is_reported_and_not_written(tmp_path: Path) -> N
     source = save(np.full((60, 80, 3), 128, dtype=np.uint8), tmp_path / "sky.png")
     (result,) = run(source, tmp_path / "out").results
     assert (result.status, result.faces, result.output) == ("failed", 0, None)
-    assert result.reason is not None and "No face was found in sky.png" in result.reason
+    assert result.reason is not None and result.reason.startswith("No face was found. Nothing was written for sky.png")
     assert not (tmp_path / "out" / "sky.png").exists()
-
-
-def test_existing_outputs_are_never_overwritten(tmp_path: Path) -> None:
-    source = save(face(), tmp_path / "in" / "1.jpg")
-    run(source, tmp_path / "out")
-    first = (tmp_path / "out" / "1.png").read_bytes()
-    (again,) = run(source, tmp_path / "out").results
-    assert again.status == "failed" and again.reason is not None and "1.png already exists" in again.reason
-    assert (tmp_path / "out" / "1.png").read_bytes() == first
-    assert len(lines(tmp_path / "out")) == 2
 
 
 def test_two_photos_that_differ_in_their_ending_both_survive(tmp_path: Path) -> None:
@@ -146,7 +149,8 @@ def test_two_photos_that_differ_in_their_ending_both_survive(tmp_path: Path) -> 
 def test_photos_already_protected_inside_the_folder_are_not_read_again(tmp_path: Path) -> None:
     save(face(), tmp_path / "in" / "1.png")
     run(tmp_path / "in", tmp_path / "in" / "out")
-    report = run(tmp_path / "in", tmp_path / "in" / "out")
+    assert [job.relative.as_posix() for job in list_photos(tmp_path / "in")] == ["1.png", "out/1.png"]
+    report = run(tmp_path / "in", tmp_path / "in" / "out", rerun="resume")
     assert [result.source for result in report.results] == ["1.png"]
 
 
@@ -155,7 +159,7 @@ def test_every_face_takes_the_noise_when_all_are_asked_for(tmp_path: Path, astro
     jobs = list_photos(save(pair, tmp_path / "pair.png"), "anna")
     for which, halves in (("largest", 1), ("all", 2)):
         out = tmp_path / which
-        (result,) = protect_photos(jobs, out, bank=make_bank(), rows=ROWS, which=which).results
+        (result,) = protect_photos(jobs, out, Protection(bank=make_bank(), faces=which), rows=ROWS).results
         changed = photo.read(out / "pair.png").pixels != pair
         assert result.faces == 2 and sum(bool(half.any()) for half in np.split(changed, 2, axis=1)) == halves
 
@@ -186,24 +190,8 @@ def test_a_photo_that_would_carry_no_noise_is_not_passed_off_as_protected(tmp_pa
 def test_a_photo_that_vanishes_meanwhile_fails_alone(tmp_path: Path) -> None:
     gone = PhotoJob(source=tmp_path / "gone.jpg", relative=Path("gone.jpg"), identity="anna")
     jobs = [gone, *list_photos(save(face(), tmp_path / "1.png"), "ben")]
-    report = protect_photos(jobs, tmp_path / "out", bank=make_bank(), rows=ROWS)
+    report = protect_photos(jobs, tmp_path / "out", Protection(bank=make_bank()), rows=ROWS)
     assert [result.status for result in report.results] == ["failed", "protected"]
-
-
-def test_no_photos_and_unassigned_identities_are_errors_before_anything_is_written(tmp_path: Path) -> None:
-    jobs = list_photos(save(face(), tmp_path / "1.png"), "stranger")
-    with pytest.raises(DataError, match="no photos to protect"):
-        protect_photos([], tmp_path / "out", bank=make_bank(), rows=ROWS)
-    with pytest.raises(DataError, match="assigned to stranger"):
-        protect_photos(jobs, tmp_path / "out", bank=make_bank(), rows=ROWS)
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_output_that_is_a_file_is_a_sentence(tmp_path: Path) -> None:
-    jobs = list_photos(save(face(), tmp_path / "1.png"), "anna")
-    (tmp_path / "out").write_text("a file")
-    with pytest.raises(DataError, match="cannot be written to"):
-        protect_photos(jobs, tmp_path / "out", bank=make_bank(), rows=ROWS)
 
 
 def test_the_same_photo_gives_the_same_bytes(tmp_path: Path, astronaut: np.ndarray) -> None:
@@ -229,7 +217,7 @@ def test_whatever_the_photo_the_budget_holds_and_the_rest_is_byte_identical(
     Image.fromarray(scene).save(buffer, format=form)
     (folder / "scene").with_suffix(".png" if form == "PNG" else ".jpg").write_bytes(buffer.getvalue())
     (job,) = list_photos(folder, "anna")
-    (result,) = protect_photos([job], folder / "out", bank=make_bank(levels), rows=ROWS).results
+    (result,) = protect_photos([job], folder / "out", Protection(bank=make_bank(levels)), rows=ROWS).results
     assert result.status == "protected"
     before, after = photo.read(job.source).pixels, photo.read(folder / "out" / "scene.png").pixels
     change = np.abs(after.astype(int) - before)
@@ -244,6 +232,6 @@ def test_whatever_the_photo_the_budget_holds_and_the_rest_is_byte_identical(
 def test_real_photos_all_have_a_face_and_keep_the_budget(real_data: Path, tmp_path: Path) -> None:
     jobs = list_photos(real_data / "photos")[::12]
     rows = {job.identity: index % 2 for index, job in enumerate(jobs)}
-    report = protect_photos(jobs, tmp_path / "out", bank=make_bank(), rows=rows)
+    report = protect_photos(jobs, tmp_path / "out", Protection(bank=make_bank()), rows=rows)
     assert report.complete and len(report.protected) == len(jobs) > 5
     assert all(result.max_change is not None and result.max_change <= 16 for result in report.results)

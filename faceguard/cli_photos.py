@@ -1,0 +1,102 @@
+"""The commands for people with photos: protect them, and check what was done to them."""
+
+import os
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from faceguard import terminal
+
+if TYPE_CHECKING:  # torch must not be loaded for --help
+    from faceguard.batch import ProtectReport, Rerun
+
+Assign = Literal["nearest", "random", "round-robin"]
+Noise = Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")]
+PHOTOS_A_WORKER = 8  # fewer are done sooner than another process has started
+
+
+def protect(
+    photos: Annotated[Path, typer.Argument(help="A photo, a folder of one person's photos, or a folder per identity.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the protected photos.")],
+    noise: Noise = None,
+    identity: Annotated[str | None, typer.Option(help="Whose photos these are; else the folders say it.")] = None,
+    faces: Annotated[
+        Literal["largest", "all"], typer.Option(help="Which faces of a photo take the noise.")
+    ] = "largest",
+    form: Annotated[
+        Literal["keep", "png", "webp"],
+        typer.Option("--format", help="keep: lossless formats as they are, others as PNG."),
+    ] = "keep",
+    quality: Annotated[
+        int | None, typer.Option(min=50, max=100, help="Allow JPEG and lossy WebP, at this quality; loses some noise.")
+    ] = None,
+    metadata: Annotated[
+        Literal["strip", "keep"], typer.Option(help="Place, time and camera: left out, or copied.")
+    ] = "strip",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default as the photos and cores allow.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote.")] = False,
+    assign: Annotated[Assign, typer.Option(help="How an identity gets its row.")] = "random",
+    seed: Annotated[int | None, typer.Option(help="Draws rows; by default your own secret does.")] = None,
+) -> None:
+    """Write protected copies of photos. It works against whoever trains on them, not against whoever knows the face."""
+    from faceguard.assign import assign_to_photos
+    from faceguard.bank import default_bank, load_bank
+    from faceguard.batch import protect_photos
+    from faceguard.listing import list_photos
+    from faceguard.protect import Protection
+    from faceguard.secret import own_seed
+
+    if resume and overwrite:
+        raise typer.BadParameter("--resume keeps what --overwrite replaces; give one of them.")
+    rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
+    bank = default_bank() if noise is None else load_bank(noise)
+    jobs = list_photos(photos, identity, out=out)
+    rows = assign_to_photos(bank, jobs, assign, seed=own_seed(_config_folder()) if seed is None else seed)
+    how = Protection(bank=bank, faces=faces, quality=quality, keep_metadata=metadata == "keep")
+    processes = workers or max(1, min(os.cpu_count() or 1, len(jobs) // PHOTOS_A_WORKER))
+    with terminal.bars() as advance:
+        report = protect_photos(
+            jobs,
+            out,
+            how,
+            rows=rows,
+            form=form,
+            rerun=rerun,
+            workers=processes,
+            progress=lambda result: advance("photos", len(jobs), result.source),
+        )
+    _conclude(report, out, quality)
+
+
+def _config_folder() -> Path:
+    """``FACEGUARD_CONFIG`` when it is set, else the system's folder for a user's settings."""
+    return Path(os.environ.get("FACEGUARD_CONFIG") or typer.get_app_dir("faceguard"))
+
+
+def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
+    """Say what was done, what changed its format, how much noise survives, and what failed."""
+    done = f"{len(report.protected)} of {len(report.results)} photos protected in {out}"
+    earlier = f", {report.resumed} of them before" if report.resumed else ""
+    terminal.say(f"{done}{earlier}; manifest.jsonl lists them all.")
+    renamed = sum(Path(result.source).suffix != Path(result.output or "").suffix for result in report.protected)
+    if renamed:
+        terminal.say(f"{renamed} came in a format that loses noise and are written as PNG or WebP, which lose nothing.")
+    kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]
+    if kept:
+        terminal.say(f"Noise a trainer will find, as a correlation: {median(kept):.2f} (median over photos).")
+    if quality is not None:
+        terminal.say(
+            f"Quality {quality} loses part of it, and changes pixels outside the faces; leave it out to lose nothing."
+        )
+    for result in report.protected:
+        if result.reason:
+            terminal.complain("note", f"{result.source}: {result.reason}")
+    for result in report.failed:
+        terminal.complain("not protected", f"{result.source}: {result.reason}")
+    if not report.complete:
+        raise typer.Exit(1)

@@ -1,0 +1,83 @@
+"""What became of every photo: one line of JSON for each, in ``OUT/manifest.jsonl``.
+
+A line is flushed as soon as its photo is done, so a crash costs at most the line that was being written. Lines follow
+the order in which photos end; a run that ends puts them into the order of the photos, one line each, by renaming.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from faceguard.photo import PART_PREFIX
+
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoResult:
+    """One line of the manifest; paths are relative to PHOTOS and OUT, with forward slashes.
+
+    ``reason`` says why a photo failed, or what was left undone in a protected one. ``faces`` counts those found (None:
+    the photo was not searched). ``max_change`` (levels), ``psnr`` (dB), ``ssim`` and ``noise_kept`` (correlation with the
+    row, as a trainer finds it) are measured on the file as written and read again. ``settings`` tells runs apart.
+    """
+
+    source: str
+    output: str | None
+    status: Literal["protected", "failed"]
+    reason: str | None
+    identity: str
+    row: int
+    faces: int | None = None
+    max_change: int | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+    noise_kept: float | None = None
+    sha256_in: str | None = None
+    sha256_out: str | None = None
+    settings: str = ""
+
+
+_FIELDS = {field.name for field in fields(PhotoResult)}
+_NEEDED = {"source", "output", "status", "reason", "identity", "row"}
+
+
+def append_result(file: TextIO, result: PhotoResult) -> None:
+    """Append one line and hand it to the system, so that a crash later loses nothing."""
+    file.write(_line(result))
+    file.flush()
+
+
+def read_results(path: Path) -> dict[str, PhotoResult]:
+    """Source -> its last line; lines that are torn or none of ours are passed over. Empty when there is no manifest."""
+    if not path.is_file():
+        return {}
+    found: dict[str, PhotoResult] = {}
+    for line in path.read_bytes().split(b"\n"):
+        content = _parse(line)
+        if content is not None:
+            found[content["source"]] = PhotoResult(**content)
+    return found
+
+
+def rewrite(path: Path, results: Mapping[str, PhotoResult], order: Sequence[str]) -> None:
+    """Replace the manifest by one line for each source, those of ``order`` first and in that order."""
+    rest = [source for source in results if source not in set(order)]
+    lines = [_line(results[source]) for source in (*order, *rest) if source in results]
+    temporary = path.with_name(f"{PART_PREFIX}{16 * '0'}.part")
+    temporary.write_text("".join(lines), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _line(result: PhotoResult) -> str:
+    return json.dumps(asdict(result), allow_nan=False) + "\n"
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and _NEEDED <= content.keys() <= _FIELDS else None

@@ -1,0 +1,37 @@
+"""A secret of the user's own, from which photos get their rows unless a seed is given.
+
+Who knows a row can look for it, and whoever shares a row can be taken for the same person. A row drawn from the name alone
+could be computed by anybody who has the bank; drawn from the name and a secret it cannot.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from faceguard.errors import DataError
+
+BYTES = 32
+
+
+def own_seed(folder: Path) -> int:
+    """The secret kept in ``folder`` as a seed; drawn when there is none yet, and readable by its owner alone.
+
+    Raises DataError when it cannot be kept, or when the file holds something else.
+    """
+    path = folder / "secret"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(BYTES))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}); set FACEGUARD_CONFIG to a folder of yours, or give --seed."
+        ) from error
+    content = path.read_bytes()
+    if len(content) != BYTES:
+        raise DataError(
+            f"{path} holds {len(content)} bytes instead of {BYTES}; restore it, or delete it for a new secret."
+        )
+    return int.from_bytes(content, "big")

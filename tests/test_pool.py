@@ -1,0 +1,56 @@
+"""Work in several processes: results in order, bounded ahead of the reader, and errors that arrive."""
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from faceguard.errors import FaceguardError
+from faceguard.pool import AHEAD, in_order
+
+
+def slow_for_small(number):
+    time.sleep(0.02 * (number % 3 == 0))
+    return number, torch.get_num_threads()
+
+
+def end_the_process(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(number):
+    raise ValueError(f"{number} is refused")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks_and_from_one_thread_each(workers):
+    before = torch.get_num_threads()
+    assert list(in_order(slow_for_small, range(20), workers=workers)) == [(number, 1) for number in range(20)]
+    assert torch.get_num_threads() == before
+
+
+def test_tasks_are_taken_only_a_few_ahead_of_the_results():
+    taken = []
+
+    def tasks():
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = in_order(slow_for_small, tasks(), workers=2)
+    next(results)
+    assert len(taken) <= 2 * AHEAD + 1
+    results.close()
+
+
+def test_a_process_that_is_killed_is_a_sentence():
+    with pytest.raises(FaceguardError, match="use fewer --workers, and --resume"):
+        list(in_order(end_the_process, range(3), workers=2))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bug_arrives_as_itself(workers):
+    with pytest.raises(ValueError, match="0 is refused"):
+        list(in_order(refuse, range(3), workers=workers))
