@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
+from faceguard.publication import Publication
+from faceguard.smooth import pgd_on_cells, smooth
 from faceguard.train import augmentation, load_checkpoint, optimizer_step, outline, save_checkpoint
 
 Form = Literal["class-wise", "sample-wise"]
@@ -47,13 +49,13 @@ class NoiseSettings:
     gradient_clip: float = 5.0
     flip: bool = False  # the adversary's flips and crops inside both steps, on the image and its noise together:
     crop_share: float = 0.0  # an expectation over transformations, for few photos each (docs/adr/0002)
+    publication: Publication | None = None  # the same for what publishing does to a photo, see there
+    cells: int | None = None  # noise of so many cells a side, interpolated smoothly; None: every pixel is its own
 
     def __post_init__(self) -> None:
-        steps = ("pgd_steps", "train_steps", "batch_size", "max_rounds")
-        positive = ("epsilon", "step_size", "learning_rate", "gradient_clip", *steps)
-        wrong = [
-            f"{name} must be positive, not {getattr(self, name)}" for name in positive if not getattr(self, name) > 0
-        ]
+        rates = ("epsilon", "step_size", "learning_rate", "gradient_clip")
+        positive = (*rates, "pgd_steps", "train_steps", "batch_size", "max_rounds", *(["cells"] if self.cells else []))
+        wrong = [f"{n} must be positive, not {getattr(self, n)}" for n in positive if not getattr(self, n) > 0]
         if not 0 < self.stop_error < 1:
             wrong.append(f"stop_error must lie between 0 and 1, not {self.stop_error}")
         if self.epsilon > 1:
@@ -77,9 +79,12 @@ class Round:
 def pgd(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, settings: NoiseSettings) -> Tensor:
     """Equation 3, T times, on pixels x (B x 3 x S x S) with labels y (B); the model must be frozen and in eval mode.
 
-    Descends for error-minimizing noise and ascends for error-maximizing noise. Returns the new delta, B x 3 x S x S.
+    Descends for error-minimizing noise and ascends for error-maximizing noise. Returns the new delta, B x 3 x S x S, or
+    the new cells of smooth noise, B x 3 x C x C.
     """
     step = settings.step_size if settings.objective == "error-minimizing" else -settings.step_size
+    if delta.shape != x.shape:
+        return pgd_on_cells(model, x, y, delta, step=step, steps=settings.pgd_steps, epsilon=settings.epsilon)
     for _ in range(settings.pgd_steps):
         noisy = (x + delta).clamp_(0, 1).requires_grad_()
         loss = F.cross_entropy(model(noisy), y)
@@ -128,7 +133,7 @@ def generate(
         if progress is not None:
             progress(Round(number=run.rounds, error=error))
         if settings.reached(error):
-            return run.noise.cpu().movedim(-1, 1).contiguous()
+            return smooth(run.noise.cpu().movedim(-1, 1).contiguous(), faces.size)
         if checkpoint is not None:
             run.save(checkpoint)
     raise NoiseDidNotConverge(
@@ -137,10 +142,11 @@ def generate(
     )
 
 
-def random_noise(faces: Faces, form: Form, epsilon: float, *, seed: int) -> Tensor:
+def random_noise(faces: Faces, form: Form, epsilon: float, *, seed: int, cells: int | None = None) -> Tensor:
     """Uniform noise in [-epsilon, epsilon] of the same form: Algorithm 1's start, and every experiment's control."""
     count = len(faces.names) if form == "class-wise" else len(faces)
-    uniform = torch.rand(count, 3, faces.size, faces.size, generator=generator(seed, "random noise"))
+    side = cells or faces.size
+    uniform = torch.rand(count, 3, side, side, generator=generator(seed, "random noise"))
     return (2 * uniform - 1) * epsilon
 
 
@@ -148,26 +154,21 @@ class _Run:
     """The data, the networks and the noise of one generation; ``rounds`` and ``steps`` count what is done."""
 
     def __init__(
-        self,
-        fabric: Fabric,
-        faces: Faces,
-        source: nn.Module,
-        settings: NoiseSettings,
-        seed: int,
-        learn_on: Tensor | None,
+        self, fabric: Fabric, faces: Faces, source: nn.Module, settings: NoiseSettings, seed: int, part: Tensor | None
     ) -> None:
         self.fabric, self.source, self.settings, self.seed = fabric, source, settings, seed
         self.photos, self.labels = fabric.to_device((torch.from_numpy(faces.pixels), torch.from_numpy(faces.labels)))
-        self.rows = (
-            self.labels if settings.form == "class-wise" else torch.arange(len(faces), device=self.labels.device)
-        )
-        self.learn_on = torch.arange(len(faces)) if learn_on is None else learn_on
+        each = torch.arange(len(faces), device=self.labels.device)
+        self.rows = self.labels if settings.form == "class-wise" else each
+        self.learn_on = torch.arange(len(faces)) if part is None else part
         self.faces = faces.fingerprint()
-        noise = random_noise(faces, settings.form, settings.epsilon, seed=seed)
+        noise = random_noise(faces, settings.form, settings.epsilon, seed=seed, cells=settings.cells)
         # R x S x S x 3, as the photos are: to gather, add and store in two layouts takes several times as long
         self.noise = fabric.to_device(noise).movedim(1, -1).contiguous()
         self.rounds = self.steps = 0
-        self.augment = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
+        flips_and_crops = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
+        publish = settings.publication
+        self.augment = flips_and_crops if publish is None else lambda pixels: flips_and_crops(publish(pixels))
         optimizer = torch.optim.SGD(
             source.parameters(),
             lr=settings.learning_rate,
@@ -183,7 +184,7 @@ class _Run:
             for _ in range(self.settings.train_steps):
                 batch = self._source_batch()
                 x, y, delta = self._photos(batch)
-                noisy = self.augment(x.add_(delta))
+                noisy = self.augment(x.add_(smooth(delta, x.shape[-1])))
                 optimizer_step(self.fabric, self.model, self.optimizer, noisy, y, self.settings.gradient_clip)
 
     def learn_noise(self) -> None:
@@ -202,7 +203,7 @@ class _Run:
         counts = torch.zeros(2, dtype=torch.long, device=self.labels.device)  # wrong, not finite: read once, at the end
         for batch in self.learn_on.split(self.settings.batch_size):
             x, y, delta = self._photos(batch)
-            logits = self.model(x.add_(delta).clamp_(0, 1))
+            logits = self.model(x.add_(smooth(delta, x.shape[-1])).clamp_(0, 1))
             counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
         wrong, broken = counts.tolist()
         if broken:
