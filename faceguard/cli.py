@@ -102,6 +102,7 @@ def generate(
 
 
 app.command()(cli_photos.protect)
+app.command()(cli_photos.check)
 
 
 @app.command()

@@ -100,3 +100,38 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
         terminal.complain("not protected", f"{result.source}: {result.reason}")
     if not report.complete:
         raise typer.Exit(1)
+
+
+def check(
+    originals: Annotated[Path, typer.Argument(help="The photos as they were.")],
+    protected: Annotated[Path, typer.Argument(help="Their protected copies: OUT of protect.")],
+    out: Annotated[Path, typer.Option(help="Folder for check.html and check.json.")] = Path("check"),
+    noise: Noise = None,
+) -> None:
+    """Compare photos with their protected copies: what changed, and how much noise a trainer will find."""
+    from faceguard.bank import default_bank, load_bank
+    from faceguard.check import check_photos
+    from faceguard.outputs import refuse_existing
+    from faceguard.page import face_pictures, write_page
+
+    refuse_existing(out / "check.html")
+    bank = default_bank() if noise is None else load_bank(noise)
+    with terminal.bars() as advance:
+        report = check_photos(
+            originals,
+            protected,
+            bank=bank,
+            progress=lambda found, count: advance("photos", count, found.source),
+        )
+    report.write(out / "check.json")
+    write_page(report, out / "check.html", pictures=face_pictures(originals, protected))
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
+    kept = "" if report.median_noise_kept is None else f"; noise a trainer will find {report.median_noise_kept:.2f}"
+    terminal.say(f"{len(report.photos)} photos: {counts}{kept}. {out / 'check.html'} shows them.")
+    for found in report.photos:
+        if found.status != "protected":
+            terminal.complain(found.status, f"{found.source}: {found.reason}")
+    for name in report.unmatched:
+        terminal.complain("no original", name)
+    if not report.complete:
+        raise typer.Exit(1)

@@ -80,4 +80,5 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         content = json.loads(line)
     except ValueError:
         return None
-    return content if isinstance(content, dict) and _NEEDED <= content.keys() <= _FIELDS else None
+    ours = isinstance(content, dict) and _NEEDED <= content.keys() <= _FIELDS and isinstance(content["source"], str)
+    return content if ours else None

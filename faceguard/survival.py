@@ -81,7 +81,7 @@ def _alignments(original: NDArray[np.uint8], written: NDArray[np.uint8], size: i
 
 
 def _cut(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """`faces.crop` from the part of the photo that it can reach: OpenCV takes no picture wider than 32,766 pixels."""
+    """`faces.crop` from the part of the photo that it can reach: OpenCV 4 takes no side of 32,767 pixels."""
     rows, columns = footprint(matrix, size, *pixels.shape[:2])
     part = pixels[rows, columns]
     if part.size == 0:

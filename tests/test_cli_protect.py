@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import skimage.data
-from commands import coarse_bank, fail, pixels_of, run, succeed, write_corrupt, write_faces
+from commands import coarse_bank, fail, mistype, pixels_of, run, succeed, write_corrupt, write_faces
 from PIL import Image
 
 from faceguard.bank import default_bank, load_bank
@@ -177,3 +177,25 @@ def test_an_output_below_a_file_is_refused(capsys, tmp_path, people, bank):
     (tmp_path / "file").write_text("mine")
     assert "cannot be written to" in fail(capsys, "protect", people, tmp_path / "file" / "out", "--noise", bank)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_without_a_seed_the_row_follows_from_a_secret_of_the_users_own(capsys, tmp_path, monkeypatch):
+    faces = write_faces(tmp_path / "faces", identities=12, photos=1, size=112)
+    coarse_bank(rows=50).save(tmp_path / "b")
+    for name, config in (("first", "mine"), ("again", "mine"), ("other", "yours")):
+        monkeypatch.setenv("FACEGUARD_CONFIG", str(tmp_path / config))
+        succeed(capsys, "protect", faces, tmp_path / name, "--noise", tmp_path / "b")
+    assert rows(tmp_path / "first") == rows(tmp_path / "again") != rows(tmp_path / "other")
+
+
+def test_jpeg_on_request_stays_jpeg_and_what_it_costs_is_said(capsys, tmp_path, bank):
+    photo = portrait(tmp_path / "eileen" / "me.jpg")
+    out = succeed(capsys, "protect", photo, tmp_path / "out", "--noise", bank, "--quality", "75")
+    assert "Quality 75 loses part of it" in out
+    (line,) = manifest(tmp_path / "out")
+    assert line["output"] == "me.jpg"
+    assert 0.3 < line["noise_kept"] < 0.99
+
+
+def test_resume_and_overwrite_exclude_each_other(capsys, tmp_path, people):
+    assert "give one of them" in mistype(capsys, "protect", people, tmp_path, "--resume", "--overwrite")

@@ -1,0 +1,247 @@
+"""Originals and their protected copies, side by side: what changed, where, and whether the noise is there.
+
+Photos are read one pair at a time and never raise: whatever goes wrong with one becomes its status and a ``reason``, a
+sentence. Paths are relative to what was named, with forward slashes, so a report names no folder of this machine.
+
+H x W photo, S size of the noise bank's rows.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from statistics import median
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceguard import photo
+from faceguard.bank import NoiseBank
+from faceguard.errors import DataError, PhotoError
+from faceguard.faces import alignment, footprint, level_budget
+from faceguard.finder import FoundFace, find
+from faceguard.listing import PhotoJob, list_photos
+from faceguard.manifest import MANIFEST, PhotoResult, read_results
+from faceguard.outputs import write_json
+from faceguard.quality import quality
+from faceguard.survival import correlation, face_change
+
+Pixels = NDArray[np.uint8]
+Status = Literal["over budget", "without noise", "missing", "unreadable", "another size", "protected"]
+STATUSES: tuple[Status, ...] = ("over budget", "without noise", "missing", "unreadable", "another size", "protected")
+# Below, what changed is not the noise: of the bank that ships, a face of 25 pixels kept 0.23 at JPEG quality 50. Above, it
+# need not be: lower contrast alone reached 0.25 with the best of its 100 rows, blurring or another compression 0.04.
+LEAST_KEPT = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoCheck:
+    """One original and its copy; numbers are None where they could not be measured.
+
+    ``row`` comes from the manifest or is the bank's best by correlation, as ``row_from`` says. ``face`` is left, top,
+    right, bottom of the largest face's footprint in the original. ``max_change`` is in levels, ``psnr`` in dB (infinite
+    when nothing changed), ``changed_outside`` counts changed pixels outside every face's footprint.
+    """
+
+    source: str
+    output: str | None
+    status: Status
+    reason: str | None = None
+    row: int | None = None
+    row_from: Literal["manifest", "correlation"] | None = None
+    face: tuple[int, int, int, int] | None = None
+    max_change: int | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+    budget_kept: bool | None = None
+    changed_outside: int | None = None
+    noise_kept: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Every original, in order; ``unmatched`` are the copies that belong to none; ``budget`` is in levels."""
+
+    budget: int
+    photos: tuple[PhotoCheck, ...]
+    unmatched: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """How many photos have each status, zeros included."""
+        found = Counter(check.status for check in self.photos)
+        return {status: found[status] for status in STATUSES}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every original is protected; a command exits with 1 otherwise."""
+        return self.counts["protected"] == len(self.photos)
+
+    @property
+    def median_noise_kept(self) -> float | None:
+        """Over the photos where it could be measured."""
+        return median(kept) if (kept := [c.noise_kept for c in self.photos if c.noise_kept is not None]) else None
+
+    @property
+    def max_change(self) -> int | None:
+        """The largest change of any photo, in levels."""
+        return max((check.max_change for check in self.photos if check.max_change is not None), default=None)
+
+    def write(self, path: Path) -> None:
+        """Everything as JSON; the same report gives the same bytes."""
+        summary = {"counts": self.counts, "median_noise_kept": self.median_noise_kept, "max_change": self.max_change}
+        write_json(path, summary | asdict(self))
+
+
+def check_photos(
+    originals: Path, protected: Path, *, bank: NoiseBank, progress: Callable[[PhotoCheck, int], None] | None = None
+) -> CheckReport:
+    """Compare every photo of ``originals``, a folder or file, with its copy in ``protected``.
+
+    Copies are found by ``protected/manifest.jsonl``; those it does not name by the same path, then by the same path with
+    another ending, where only one fits. ``progress`` gets each result and how many there will be. Raises DataError when
+    there are no originals, ``protected`` does not exist, or the two are one folder.
+    """
+    jobs = list_photos(originals, out=protected)
+    copies = _copies(originals, protected)
+    lines = read_results((protected if protected.is_dir() else protected.parent) / MANIFEST)
+    sources = [job.relative.as_posix() for job in jobs]
+    outputs = _outputs(sources, copies, lines, both_files=originals.is_file() and protected.is_file())
+    rows = {str(line.output): line.row for line in lines.values()}
+    checks = []
+    for job, source in zip(jobs, sources, strict=True):
+        output = outputs.get(source, "")
+        reason = _missing(lines.get(source), output)
+        named = PhotoCheck(source=source, output=output or None, status="missing", reason=reason)
+        checks.append(_check(named, job, copies[output], bank, rows.get(output)) if output in copies else named)
+        if progress is not None:
+            progress(checks[-1], len(jobs))
+    unmatched = tuple(sorted(copies.keys() - set(outputs.values())))
+    return CheckReport(budget=level_budget(bank.epsilon), photos=tuple(checks), unmatched=unmatched)
+
+
+def _copies(originals: Path, protected: Path) -> dict[str, PhotoJob]:
+    """Relative path -> file, of every photo in ``protected``; only these are ever opened, whatever a manifest says."""
+    if not protected.exists():
+        raise DataError(f"{protected} does not exist; name the folder that faceguard protect wrote.")
+    try:
+        return {job.relative.as_posix(): job for job in list_photos(protected, out=originals)}
+    except DataError:
+        if not os.access(protected, os.R_OK | os.X_OK):
+            raise
+        return {}  # a run in which every photo failed leaves its manifest alone
+
+
+def _outputs(
+    sources: Sequence[str], copies: Collection[str], lines: Mapping[str, PhotoResult], *, both_files: bool
+) -> dict[str, str]:
+    """Source -> output: as the manifest has it, then by path wherever exactly one of each fits."""
+    if both_files:
+        return dict(zip(sources, copies, strict=True))
+    known = {source: lines[source] for source in sources if source in lines}
+    found = {source: str(line.output) for source, line in known.items() if line.status == "protected"}
+    for of_source, of_output in ((str, str), (str, _without_suffix), (_without_suffix, _without_suffix)):
+        ours, theirs = defaultdict(list), defaultdict(list)
+        for source in sources:
+            if source not in known and source not in found:
+                ours[of_source(source)].append(source)
+        for output in set(copies) - set(found.values()):
+            theirs[of_output(output)].append(output)
+        found |= {ours[key][0]: theirs[key][0] for key in ours if len(ours[key]) == len(theirs.get(key, ())) == 1}
+    return found
+
+
+def _without_suffix(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _missing(line: PhotoResult | None, output: str) -> str:
+    if output:
+        return f"The manifest names {output}, and there is no such photo; protect it again."
+    if line is not None:
+        return f"It was not protected: {line.reason}"
+    return "No copy of it was found; protect it, or name the folder that holds its copy."
+
+
+def _check(named: PhotoCheck, job: PhotoJob, copy: PhotoJob, bank: NoiseBank, row: int | None) -> PhotoCheck:
+    """The result of a pair of files; ``row`` is the manifest's."""
+    try:
+        original = _read(job, f"The original {named.source}")
+        written = _read(copy, f"The copy {named.output}")
+        return _compare(replace(named, reason=None), original, written, bank, row)
+    except PhotoError as error:
+        return replace(named, status="unreadable", reason=str(error))
+
+
+def _read(job: PhotoJob, name: str) -> Pixels:
+    if job.problem is not None:
+        raise PhotoError(f"{name} was not opened. {job.problem}")
+    try:
+        return photo.read(job.source).pixels
+    except (PhotoError, OSError) as error:
+        raise PhotoError(str(error).replace(str(job.source), name)) from error
+
+
+def _compare(named: PhotoCheck, original: Pixels, written: Pixels, bank: NoiseBank, row: int | None) -> PhotoCheck:
+    aligned = original.shape[:2] == (bank.size, bank.size)
+    regions = [] if aligned else [_region(face, bank.size, original) for face in find(original)]
+    found = replace(named, face=_box(*regions[0]) if regions else None)
+    if original.shape != written.shape:
+        return _with_noise(_resized(found, original, written), original, written, bank, row)
+    measured = quality(original, written)
+    changed = (original != written).any(axis=-1)
+    for region in [(slice(None), slice(None))] if aligned else regions:
+        changed[region] = False
+    budget, outside = level_budget(bank.epsilon), int(changed.sum())
+    found = replace(found, **asdict(measured), budget_kept=measured.max_change <= budget, changed_outside=outside)
+    return _judged(_with_noise(found, original, written, bank, row), budget)
+
+
+def _resized(found: PhotoCheck, original: Pixels, written: Pixels) -> PhotoCheck:
+    sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (written, original)]
+    reason = f"It has {sizes[0]} pixels and the original {sizes[1]}, so only the noise in the face could be compared."
+    return replace(found, status="another size", reason=reason)
+
+
+def _with_noise(found: PhotoCheck, original: Pixels, written: Pixels, bank: NoiseBank, row: int | None) -> PhotoCheck:
+    change = face_change(original, written, bank.size)
+    if isinstance(row, int) and row in range(len(bank)):
+        kept = None if change is None else correlation(change, bank.delta(row).numpy())
+        return replace(found, row=row, row_from="manifest", noise_kept=kept)
+    if change is None:
+        return found
+    deltas = enumerate(bank.delta(index).numpy() for index in range(len(bank)))  # one in memory: a bank may have many
+    scores = {index: kept for index, delta in deltas if (kept := correlation(change, delta)) is not None}
+    if not scores:
+        return found
+    best = max(scores, key=scores.__getitem__)
+    return replace(found, row=best, row_from="correlation", noise_kept=scores[best])
+
+
+def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
+    """The status of a pair of equal sizes, with the reason for anything that is not as it should be."""
+    kept = check.noise_kept
+    if check.max_change == 0:
+        return replace(check, status="without noise", reason="Nothing in it was changed; protect it again.")
+    if not check.budget_kept:
+        known = kept is not None and kept >= LEAST_KEPT
+        cause = "It was saved with loss, or altered since." if known else "No noise is in it; is it this photo's copy?"
+        reason = f"It changed by {check.max_change} levels, more than {budget}. {cause}"
+        return replace(check, status="over budget", reason=reason)
+    if kept is None:
+        return replace(check, status="without noise", reason="No face that carries a change was found in it.")
+    if kept < LEAST_KEPT:
+        reason = f"What changed is not the noise of row {check.row} (correlation {kept:.2f}); name the bank it is from."
+        return replace(check, status="without noise", reason=reason)
+    outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
+    return replace(check, status="protected", reason=outside if check.changed_outside else None)
+
+
+def _region(face: FoundFace, size: int, pixels: Pixels) -> tuple[slice, slice]:
+    return footprint(alignment(face.landmarks, size), size, *pixels.shape[:2])
+
+
+def _box(rows: slice, columns: slice) -> tuple[int, int, int, int]:
+    return columns.start, rows.start, columns.stop, rows.stop

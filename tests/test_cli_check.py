@@ -1,0 +1,47 @@
+"""``faceguard check``: exit codes, the sentence, and the two files."""
+
+import json
+
+import pytest
+from commands import coarse_bank, fail, mistype, run, succeed, write_faces
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bank") / "b"
+    coarse_bank().save(path)
+    return path
+
+
+@pytest.fixture
+def protected(capsys, tmp_path, bank):
+    photos = write_faces(tmp_path / "photos", identities=2, photos=2)
+    succeed(capsys, "protect", photos, tmp_path / "out", "--noise", bank)
+    return photos, tmp_path / "out"
+
+
+def test_what_protect_wrote_passes_and_the_page_shows_it(capsys, tmp_path, bank, protected):
+    said = succeed(capsys, "check", *protected, "--noise", bank, "--out", tmp_path / "check")
+    assert "4 photos: 4 protected; noise a trainer will find 1.00." in said
+    content = json.loads((tmp_path / "check" / "check.json").read_text())
+    assert content["counts"]["protected"] == 4
+    assert all(photo["changed_outside"] == 0 and photo["max_change"] <= 16 for photo in content["photos"])
+    assert "synthetic-001/01.png" in (tmp_path / "check" / "check.html").read_text()
+
+
+def test_a_photo_that_was_swapped_for_its_original_and_one_that_is_missing_are_named(capsys, tmp_path, bank, protected):
+    photos, out = protected
+    (out / "synthetic-000" / "00.png").write_bytes((photos / "synthetic-000" / "00.png").read_bytes())
+    (out / "synthetic-001" / "01.png").unlink()
+    code, said, err = run(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
+    assert code == 1
+    assert "1 without noise, 1 missing, 2 protected" in said
+    assert "without noise: synthetic-000/00.png" in err and "missing: synthetic-001/01.png" in err
+
+
+def test_results_are_not_overwritten_and_a_missing_folder_is_a_sentence(capsys, tmp_path, bank, protected):
+    photos, out = protected
+    assert "does not exist" in fail(capsys, "check", tmp_path / "absent", out, "--out", tmp_path / "check")
+    succeed(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
+    assert "already exists" in fail(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
+    assert "Missing argument" in mistype(capsys, "check", photos)
