@@ -40,7 +40,7 @@ from faceguard.train import Epoch, TrainSettings
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """Sizes of the demo; the defaults take about four minutes on two cores."""
+    """Sizes of the demo; the defaults take about a minute on two cores."""
 
     identities: int = 20
     photos: int = 30

@@ -1,7 +1,7 @@
 """Picture files -> upright pixels of eight bits: the one place where faceguard decodes.
 
 H x W pixels, C channels. Only Pillow opens files; HEIC reaches it through the package pillow-heif. `photo.read` uses all of
-this and says what a file loses; data sets (`readers.record`) take the first frame of fewer formats and lose silently.
+this and says what a file loses; data sets (`readers.record`) take the first frame and lose silently.
 """
 
 import io
@@ -20,7 +20,6 @@ from PIL.TiffImagePlugin import TiffImageFile
 from faceguard.errors import PhotoError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")  # GIF: one frame is a photo, more are refused
-DATASET_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
 # What Pillow's decoders raise on damaged data: most of them meet it with no checks of their own.
 DAMAGE = (

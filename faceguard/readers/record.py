@@ -1,7 +1,7 @@
 """One photo of a data set: where it comes from, whose it is, and how its bytes become upright RGB pixels.
 
 H x W pixels, uint8. A `Record` costs a few hundred bytes, so half a million of them can be listed without decoding any.
-Only the formats of `formats.DATASET_FORMATS` are opened: a file that claims to be something rarer never reaches a decoder.
+Only the formats of `formats.FORMATS` are opened: a file that claims to be something rarer never reaches a decoder.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceguard.formats import DATASET_FORMATS, channels, opened, upright
+from faceguard.formats import FORMATS, channels, opened, upright
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"}
@@ -41,7 +41,7 @@ def decode_image(data: bytes | Path, name: str) -> NDArray[np.uint8]:
     Raises PhotoError for anything unreadable, damaged, of another format, or larger than Pillow's size limit.
     """
     # Pillow itself only warns up to twice its limit
-    with opened(data, name, DATASET_FORMATS, Image.MAX_IMAGE_PIXELS or math.inf) as image:
+    with opened(data, name, FORMATS, Image.MAX_IMAGE_PIXELS or math.inf) as image:
         picture = upright(image)
         if picture.mode.startswith(
             "I"
