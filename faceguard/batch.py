@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from faceguard.errors import DataError
-from faceguard.listing import Form, PhotoJob, output_names
+from faceguard.listing import Form, PhotoJob, output_names, real_path
 from faceguard.manifest import MANIFEST, PhotoResult, append_result, read_results, rewrite
 from faceguard.photo import PART_PATTERN
 from faceguard.pool import in_order
@@ -114,11 +114,16 @@ def _earlier_run(out: Path, rerun: Rerun) -> dict[str, PhotoResult]:
             f"{out} already holds protected photos, which are left as they are; go on with --resume, replace them with"
             " --overwrite, or choose another folder."
         )
-    for part in out.rglob(PART_PATTERN):  # left by a run that was killed
-        part.unlink()
+    _remove_parts(out)
     earlier = read_results(manifest)
     rewrite(manifest, earlier, [])  # without the torn line that a killed run may have left
     return earlier
+
+
+def _remove_parts(out: Path) -> None:
+    """Remove what processes that were killed, or ended by Ctrl-C, left unfinished."""
+    for part in out.rglob(PART_PATTERN):
+        part.unlink()
 
 
 def _intact(
@@ -154,12 +159,12 @@ def _plan(
     The earlier run's own files are replaced. A killed run may also have left a photo without its line: while resuming,
     such a file is accepted when it holds the very bytes that would be written.
     """
-    inputs = {task.job.source.resolve() for task in tasks}
+    inputs = {real_path(task.job.source) for task in tasks}
     own = {line.output for line in earlier.values()}
     otherwise: Existing = "match" if rerun == "resume" else "refuse"
     planned = []
     for task in todo:
-        if (out / task.name).resolve() in inputs:
+        if real_path(out / task.name) in inputs:
             problem = f"{task.name.as_posix()} would replace a photo that is to be protected; choose another folder."
             task = replace(task, job=replace(task.job, problem=problem))
         planned.append(replace(task, existing="replace" if task.name.as_posix() in own else otherwise))
@@ -170,12 +175,16 @@ def _run(
     todo: Sequence[_Task], out: Path, how: Protection, workers: int, progress: Callable[[PhotoResult], None] | None
 ) -> dict[str, PhotoResult]:
     done = {}
-    with (out / MANIFEST).open("a", encoding="utf-8") as file:
-        for result in in_order(partial(_protect_task, out=out, how=how), todo, workers=min(workers, len(todo)) or 1):
-            append_result(file, result)
-            done[result.source] = result
-            if progress is not None:
-                progress(result)
+    protect_task = partial(_protect_task, out=out, how=how)
+    try:
+        with (out / MANIFEST).open("a", encoding="utf-8") as file:
+            for result in in_order(protect_task, todo, workers=min(workers, len(todo)) or 1):
+                append_result(file, result)
+                done[result.source] = result
+                if progress is not None:
+                    progress(result)
+    finally:
+        _remove_parts(out)  # Ctrl-C ends processes in the middle of their photos
     return done
 
 

@@ -48,7 +48,7 @@ def list_photos(source: Path, identity: str | None = None, *, out: Path | None =
         return [PhotoJob(source=source, relative=Path(source.name), identity=identity or source.resolve().parent.name)]
     if not source.is_dir():
         raise DataError(f"{source} does not exist; name a photo, or a folder of photos.")
-    if out is not None and out.resolve() == source.resolve():
+    if out is not None and real_path(out) == real_path(source):
         raise DataError(f"{source} is both input and output; choose another folder for the protected photos.")
     jobs = []
     for path, problem in sorted(_photo_files(source, out)):
@@ -64,12 +64,12 @@ def output_names(jobs: Sequence[PhotoJob], form: Form = "keep", *, quality: int 
     """Where each photo goes, relative to OUT: the same path, and never one place for two photos.
 
     ``keep`` leaves the ending of formats that can be written without loss (and, with a ``quality``, JPEG's); everything
-    else becomes .png. ``a.jpg`` becomes ``a.png`` unless another photo would take that name too (on any file system, so
-    case does not count); then it becomes ``a.jpg.png``. A photo that keeps its ending keeps its name.
+    else becomes .png. ``a.jpg`` becomes ``a.png`` unless another photo or a folder would take that name too (on any file
+    system, so case does not count); then it becomes ``a.jpg.png``. A photo that keeps its ending keeps its name.
     """
     wished = [_with_form(job.relative, form, quality) for job in jobs]
-    claims = Counter(_key(name) for name in wished)
-    taken: set[str] = set()
+    taken = {_key(parent) for job in jobs for parent in job.relative.parents}
+    claims = Counter(_key(name) for name in wished) + Counter(taken)
     for index in sorted(range(len(jobs)), key=lambda index: wished[index] != jobs[index].relative):
         relative = jobs[index].relative
         if claims[_key(wished[index])] > 1 and wished[index] != relative:
@@ -78,6 +78,11 @@ def output_names(jobs: Sequence[PhotoJob], form: Form = "keep", *, quality: int 
             wished[index] = _append(wished[index], wished[index].suffix)
         taken.add(_key(wished[index]))
     return wished
+
+
+def real_path(path: Path) -> Path:
+    """Where the path leads through links, absolute; ``Path.resolve`` fails on links in a circle before Python 3.13."""
+    return Path(os.path.realpath(path))
 
 
 def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
@@ -91,14 +96,14 @@ def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
 
 def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | None]]:
     """Every visible photo file below ``source`` outside ``out``, and what cannot be entered, with the reason."""
-    left_out = None if out is None else out.resolve()
-    root = source.resolve()
+    left_out = None if out is None else real_path(out)
+    root = real_path(source)
     unlisted: list[OSError] = []
     for folder, folders, files in os.walk(source, onerror=unlisted.append):
         here = Path(folder)
         visible = [here / name for name in folders if not name.startswith(".")]
         yield from ((path, _LINKED_FOLDER) for path in visible if path.is_symlink())
-        folders[:] = [path.name for path in visible if not path.is_symlink() and path.resolve() != left_out]
+        folders[:] = [path.name for path in visible if not path.is_symlink() and real_path(path) != left_out]
         photos = (here / name for name in files if not name.startswith(".") and _is_photo(Path(name)))
         yield from ((path, _problem(path, root)) for path in photos)
     for error in unlisted:
@@ -108,7 +113,7 @@ def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | N
 
 
 def _problem(path: Path, root: Path) -> str | None:
-    if not path.resolve().is_relative_to(root):
+    if not real_path(path).is_relative_to(root):
         return _LINKED_OUT
     # a pipe would wait for ever, a broken link opens nothing
     return None if path.is_file() else "This is no ordinary file; copy the photo itself here."

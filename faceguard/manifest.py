@@ -64,11 +64,14 @@ def read_results(path: Path) -> dict[str, PhotoResult]:
 
 def rewrite(path: Path, results: Mapping[str, PhotoResult], order: Sequence[str]) -> None:
     """Replace the manifest by one line for each source, those of ``order`` first and in that order."""
-    rest = [source for source in results if source not in set(order)]
-    lines = [_line(results[source]) for source in (*order, *rest) if source in results]
+    ordered = dict.fromkeys([*order, *results])
+    lines = [_line(results[source]) for source in ordered if source in results]
     temporary = path.with_name(f"{PART_PREFIX}{16 * '0'}.part")
-    temporary.write_text("".join(lines), encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text("".join(lines), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _line(result: PhotoResult) -> str:

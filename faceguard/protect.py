@@ -5,6 +5,7 @@ nothing is written then. Photos are independent of each other, so any number of 
 """
 
 import hashlib
+import os
 import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from faceguard.bank import NoiseBank
 from faceguard.errors import PhotoError
 from faceguard.faces import add_to_faces, alignment, level_budget, unusable
 from faceguard.finder import find
-from faceguard.listing import PhotoJob
+from faceguard.listing import PhotoJob, real_path
 from faceguard.manifest import PhotoResult
 from faceguard.quality import Quality, quality
 from faceguard.survival import noise_kept
@@ -62,7 +63,7 @@ def protect_photo(
     try:
         _refuse_outside(out / name, out)
         named = replace(failed, output=name.as_posix())
-        if existing == "match" and (out / name).exists():
+        if existing == "match" and os.path.exists(out / name):  # noqa: PTH110  a name too long is no error yet
             return _protect_again(job, out / name, how, named)
         return _protect(job, out / name, how, named, overwrite=existing == "replace")
     except (PhotoError, OSError) as error:
@@ -76,10 +77,11 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
     if not overwrite:
         photo.refuse_existing(path)
     original = photo.read(job.source)
+    sha256_in = file_hash(job.source)  # before anything is written: the photo may vanish meanwhile
     matrices, count, left_out = _usable_faces(original.pixels, how)
     if not matrices:
         reason = " ".join([*left_out, f"Nothing was written for {named.source}; use a photo that shows the face."])
-        return replace(named, output=None, reason=reason, faces=count, sha256_in=file_hash(job.source))
+        return replace(named, output=None, reason=reason, faces=count, sha256_in=sha256_in)
     delta = np.asarray(how.bank.delta(named.row), dtype=np.float32)
     changed = replace(original, pixels=add_to_faces(original.pixels, matrices, delta, how.bank.epsilon))
     photo.write(changed, path, overwrite=overwrite, quality=how.quality, keep_metadata=how.keep_metadata)
@@ -97,7 +99,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
         faces=count,
         **asdict(measured),
         noise_kept=kept,
-        sha256_in=file_hash(job.source),
+        sha256_in=sha256_in,
         sha256_out=file_hash(path),
         settings=how.digest(),
     )
@@ -111,6 +113,8 @@ def _protect_again(job: PhotoJob, path: Path, how: Protection, named: PhotoResul
         if result.sha256_out != file_hash(path):
             photo.refuse_existing(path)
         return result
+    except PhotoError as error:
+        raise PhotoError(str(error).replace(str(beside), str(path))) from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -141,7 +145,7 @@ def _measure(original: NDArray[np.uint8], written: NDArray[np.uint8], path: Path
 
 def _refuse_outside(path: Path, out: Path) -> None:
     """A link inside OUT must not carry a photo out of it."""
-    if not path.parent.resolve().is_relative_to(out.resolve()):
+    if not real_path(path.parent).is_relative_to(real_path(out)):
         raise PhotoError(f"{path} leads out of the output folder through a link; choose another folder.")
 
 

@@ -1,6 +1,12 @@
 """Fixtures that several test modules share."""
 
 import os
+
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # one thread for each of the processes that share the cores, before torch is loaded
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest
