@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from benchmarks import embedding, generation, memory, training
+from benchmarks import embedding, generation, memory, protecting, training
 from benchmarks.measure import REPETITIONS, Comparison, hardware
 
-NAMES = ("generation", "training", "embedding", "memory")
+NAMES = ("generation", "training", "embedding", "memory", "protecting")
 HEADER = "| what | measured | reference | unit | ratio | of CPU time | limit |\n|---|---|---|---|---|---|---|"
 
 
@@ -52,8 +52,11 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], list[Comp
     return {
         "generation": lambda: generation.run(**often),
         "training": lambda: training.run(**often),
-        "embedding": lambda: embedding.run(None if data is None else Path(data), photos=options.faces, **often),
+        "embedding": lambda: embedding.run(
+            None if data is None else Path(data), photos=options.faces, width=options.width, **often
+        ),
         "memory": lambda: memory.run(**often),
+        "protecting": lambda: protecting.run(**often),
     }
 
 
@@ -64,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="PyTorch's threads; default: as PyTorch chooses")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="of every side (default: %(default)s)")
     parser.add_argument("--faces", type=int, default=256, help="to embed (default: %(default)s; LFW has 7,701)")
+    parser.add_argument("--width", type=int, default=64, help="of the ResNet-18 that embeds (default: %(default)s)")
     return parser
 
 

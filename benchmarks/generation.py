@@ -5,6 +5,7 @@ look up or update, no clipping of pixels. Then fp32 against bf16, with the effec
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -70,8 +71,12 @@ def one_round(network: Network, precision: str) -> Callable[[], None]:
         train_steps=network.train_steps, batch_size=network.batch_size, max_rounds=1, stop_error=1e-9
     )
     source = _source(network)
+    start = deepcopy(source.state_dict())
 
     def ours() -> None:
+        source.load_state_dict(
+            start
+        )  # not a network that has learnt these photos by heart: its gradients become denormal
         try:
             generate(make_fabric(device="cpu", precision=precision), faces, source, settings, seed=0)
         except NoiseDidNotConverge:
@@ -85,8 +90,10 @@ def bare_round(network: Network) -> Callable[[], None]:
     model = _source(network).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.025, momentum=0.9, weight_decay=5e-4)
     batches = random_batches(network.photos, network.batch_size, network.size)
+    start = deepcopy(model.state_dict())
 
     def bare() -> None:
+        model.load_state_dict(start)
         model.train().requires_grad_(True)
         for x, y in islice(cycle(batches), network.train_steps):
             bare_step(model, optimizer, x, y)

@@ -130,7 +130,7 @@ def _intact(
     tasks: Sequence[_Task], earlier: Mapping[str, PhotoResult], out: Path, how: Protection
 ) -> dict[str, PhotoResult]:
     """Source -> line of the photos that need not be done again: same photo, row and settings, and the file as it was."""
-    settings = how.digest()
+    settings = how.digest
     kept = {}
     for task in tasks:
         line = earlier.get(task.source)

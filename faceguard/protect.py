@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,7 @@ class Protection:
     quality: int | None = None
     keep_metadata: bool = False
 
+    @cached_property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that differ when the same photo and row would be written differently."""
         options = repr((self.faces, self.quality, self.keep_metadata, self.bank.epsilon)).encode()
@@ -101,7 +103,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
         noise_kept=kept,
         sha256_in=sha256_in,
         sha256_out=file_hash(path),
-        settings=how.digest(),
+        settings=how.digest,
     )
 
 

@@ -42,14 +42,15 @@ def quality(original: NDArray[np.uint8], changed: NDArray[np.uint8]) -> Quality:
         raise PhotoError(
             f"A picture of {width} x {height} pixels is too small for SSIM; it needs {WINDOW} on each side."
         )
-    difference = np.abs(original.astype(np.int16) - changed)
-    differs = difference.any(axis=-1)
-    if not differs.any():
+    lines = (original != changed).reshape(height, -1).any(axis=1)
+    if not lines.any():
         return Quality(max_change=0, psnr=math.inf, ssim=1.0)
-    rows, columns = _around(differs.any(axis=1)), _around(differs.any(axis=0))
-    first, second = _to_tensor(original[rows, columns]), _to_tensor(changed[rows, columns])
+    rows = _around(lines)
+    columns = _around((original[rows] != changed[rows]).any(axis=(0, 2)))
+    before, after = original[rows, columns], changed[rows, columns]
+    first, second = _to_tensor(before), _to_tensor(after)
     return Quality(
-        max_change=int(difference.max()),
+        max_change=int(np.abs(before.astype(np.int16) - after).max()),
         psnr=_psnr(first, second, height * width),
         ssim=_ssim(first, second, _windows(height, width)),
     )

@@ -21,12 +21,17 @@ console, errors = Console(), Console(stderr=True)
 
 def say(sentence: str) -> None:
     """One line on what was done, never wrapped; brackets in a path are a path's, not markup."""
-    console.print(Text(sentence), soft_wrap=True)
+    console.print(Text(_printable(sentence)), soft_wrap=True)
 
 
 def complain(what: str, sentence: str) -> None:
     """One line on standard error: ``what`` in red, then the sentence."""
-    errors.print(Text.assemble((what, "red"), f": {sentence}"), soft_wrap=True)
+    errors.print(Text.assemble((what, "red"), f": {_printable(sentence)}"), soft_wrap=True)
+
+
+def _printable(text: str) -> str:
+    """A file name that is no valid text is shown with its bytes escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @contextmanager
@@ -42,7 +47,7 @@ def bars() -> Iterator[Callable[..., None]]:
         def advance(name: str, total: int, note: str, done: int | None = None) -> None:
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=total, note="")
-            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=note)
+            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=_printable(note))
 
         yield advance
 

@@ -68,3 +68,13 @@ def test_the_lfw_table_shows_each_number_beside_its_own_interval():
     for words in expected:
         assert any(all(word in line for word in words) for line in lines), words
     assert " to " not in text(terminal.lfw_table({key: value for key, value in result.items() if key != "ci95"}))
+
+
+def test_a_file_name_that_is_no_text_is_shown_with_its_bytes_escaped(capsys):
+    terminal.say("\udcff.png is done.")
+    terminal.complain("not protected", "\udcff.png: No face was found.")
+    with terminal.bars() as advance:
+        advance("photos", 1, "\udcff.png")
+    said = capsys.readouterr()
+    assert "\\udcff.png is done." in said.out
+    assert said.err == "not protected: \\udcff.png: No face was found.\n"
