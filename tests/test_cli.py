@@ -20,7 +20,11 @@ COMMANDS = typer.main.get_command(cli.app).commands
 OPTIONS = {  # what the documentation promises
     "demo": {"--out", "--faces", "--source", "--seed", "--device", "--precision"},
     "generate": {"--out", "--epsilon", "--form", "--with", "--model", "--seed", "--device", "--precision"},
-    "protect": {"--noise", "--identity", "--assign", "--seed"},
+    "protect": {
+        *("--noise", "--identity", "--assign", "--seed", "--faces", "--format", "--quality", "--metadata"),
+        *("--workers", "--resume", "--overwrite"),
+    },
+    "check": {"--noise", "--out"},
     "train": {"--out", "--model", "--epochs", "--size", "--seed", "--device", "--devices", "--precision"},
     "eval-lfw": {"--lfw", "--pairs", "--out", "--download", "--seed"},
     "eval-identities": {"--groups", "--out", "--seed"},
