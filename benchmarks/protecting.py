@@ -9,13 +9,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import skimage.data
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,6 +23,7 @@ from faceguard.batch import protect_photos
 from faceguard.faces import align_photo
 from faceguard.finder import find
 from faceguard.listing import PhotoJob, list_photos
+from faceguard.pool import one_thread
 from faceguard.protect import Protection, protect_photo
 
 OWN_SHARE = 0.15  # of a large photo's time: all that is not decoding, finding faces or encoding
@@ -199,17 +198,6 @@ def copies(photos: Sequence[Path], folder: Path, count: int) -> list[PhotoJob]:
     for number in range(count):
         os.link(photos[number % len(photos)], folder / PERSON / f"{number:06}.jpg")
     return list_photos(folder)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch on one thread, as in every process that protects photos."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _astronaut() -> NDArray[np.uint8]:

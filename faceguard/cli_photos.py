@@ -85,7 +85,7 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
     terminal.say(f"{done}{earlier}; manifest.jsonl lists them all.")
     renamed = sum(Path(result.source).suffix != Path(result.output or "").suffix for result in report.protected)
     if renamed:
-        terminal.say(f"{renamed} came in a format that loses noise and are written as PNG or WebP, which lose nothing.")
+        terminal.say(f"{renamed} changed their format: they are PNG or WebP now, which lose nothing.")
     kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]
     if kept:
         terminal.say(f"Noise a trainer will find, as a correlation: {median(kept):.2f} (median over photos).")

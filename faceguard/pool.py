@@ -30,7 +30,7 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task], *, worke
     FaceguardError when a process was killed from outside, as by a system that is out of memory.
     """
     if workers == 1:
-        with _one_thread():
+        with one_thread():
             yield from map(function, tasks)
         return
     context = multiprocessing.get_context("spawn")
@@ -76,7 +76,8 @@ def _run(task: object) -> object:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread, as in every process of `in_order`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

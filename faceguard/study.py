@@ -21,7 +21,7 @@ from faceguard.decode import resize
 from faceguard.device import generator
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
-from faceguard.identification import Groups, classify, embed, rank1, rank1_within, verify_groups
+from faceguard.identification import Groups, classify, embed, predict, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces
 from faceguard.recognizer import Recognizer, build
 from faceguard.train import Epoch, TrainSettings, fit
@@ -51,7 +51,7 @@ class TrainedArm:
 
     curve: Sequence[Epoch]
     predictions: NDArray[np.int64]
-    logits: NDArray[np.float32]
+    logits: NDArray[np.float16]
     embeddings: Tensor
     model: Recognizer
 
@@ -155,18 +155,18 @@ def train_arm(
     """Train the adversary's recognizer on ``train``, as protected as it is, and try it on clean held-out ``test`` faces."""
     train, test = resize_faces(train, adversary.size), resize_faces(test, adversary.size)
     model = build(adversary.model, identities=len(train.names), size=adversary.size, width=adversary.width, seed=seed)
-    logits: list[NDArray[np.float32]] = []
+    predictions: list[NDArray[np.int64]] = []
 
     def measure(_: nn.Module) -> dict[str, float]:
         with fabric.autocast():
-            logits.append(classify(model, test, device=fabric.device))
-        return {"rank-1": float((logits[-1].argmax(1) == test.labels).mean())}
+            predictions.append(predict(model, test, device=fabric.device))
+        return {"rank-1": float((predictions[-1] == test.labels).mean())}
 
     curve = fit(fabric, model, train, adversary.train, seed=seed, measure=measure, progress=progress)
     with fabric.autocast():
+        logits = classify(model, test, device=fabric.device)
         embeddings = embed(model, test, device=fabric.device)
-    predictions = np.stack([of_epoch.argmax(1) for of_epoch in logits])
-    return TrainedArm(curve=curve, predictions=predictions, logits=logits[-1], embeddings=embeddings, model=model)
+    return TrainedArm(curve=curve, predictions=np.stack(predictions), logits=logits, embeddings=embeddings, model=model)
 
 
 def judge(arm: TrainedArm, test: Faces, groups: Groups, *, seed: int) -> ArmResult:
