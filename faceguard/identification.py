@@ -46,7 +46,8 @@ def classify(
 ) -> NDArray[np.float16]:
     """The trained classifier's logits for every face, N x K: 2 N K bytes, so ask for them once, not after every epoch."""
     photos = torch.from_numpy(faces.pixels)
-    return torch.cat([model(to_pixels(batch.to(device))).half().cpu() for batch in photos.split(batch_size)]).numpy()
+    batches = (model(to_pixels(batch.to(device))).float().cpu().numpy() for batch in photos.split(batch_size))
+    return np.concatenate([logits.astype(np.float16) for logits in batches])
 
 
 def centroids(model: Embedder, faces: Faces) -> Tensor:
