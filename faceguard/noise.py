@@ -19,12 +19,13 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from faceguard.checkpoint import load_checkpoint, outline, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
 from faceguard.publication import Publication
 from faceguard.smooth import pgd_on_cells, smooth
-from faceguard.train import augmentation, load_checkpoint, optimizer_step, outline, save_checkpoint
+from faceguard.train import augmentation, optimizer_step
 
 Form = Literal["class-wise", "sample-wise"]
 Objective = Literal["error-minimizing", "error-maximizing"]

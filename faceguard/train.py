@@ -5,7 +5,6 @@ seed of its own, so a resumed run equals an undisturbed one bit for bit.
 """
 
 import math
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from faceguard.checkpoint import load_checkpoint, outline, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError, FaceguardError, RunError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
@@ -56,12 +56,24 @@ class Epoch:
     measured: Mapping[str, float] = field(default_factory=dict)
 
 
+Loss = Callable[[Tensor, Tensor], Tensor]  # logits, B x K, and labels, B (or their shares, B x K): one number
+ChangeBatch = Callable[
+    [nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]
+]  # network, pixels, labels: new pixels, labels
+
+
 def optimizer_step(
-    fabric: Fabric, model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, gradient_clip: float
+    fabric: Fabric,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    gradient_clip: float,
+    loss_of: Loss = F.cross_entropy,
 ) -> tuple[Tensor, Tensor]:
-    """One step of cross entropy on pixels x (B x 3 x S x S) and labels y (B); returns the loss and the logits, detached."""
+    """One step on pixels x (B x 3 x S x S) and labels y (B, or shares B x K); returns the loss and the logits, detached."""
     logits = model(x)
-    loss = F.cross_entropy(logits, y)
+    loss = loss_of(logits, y)
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
     fabric.clip_gradients(model, optimizer, max_norm=gradient_clip, error_if_nonfinite=False)
@@ -76,20 +88,32 @@ def fit(
     settings: TrainSettings,
     *,
     seed: int,
+    change_batch: ChangeBatch | None = None,
+    loss_of: Loss = F.cross_entropy,
     measure: Callable[[nn.Module], Mapping[str, float]] | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
     """Train ``model`` in place on ``faces`` and return the learning curve, one Epoch each.
 
-    ``measure`` runs after every epoch on the model in eval mode. ``checkpoint`` is written after every epoch and
+    ``change_batch`` is what a countermeasure does to every batch after the flips and crops; it may return shares of
+    labels, B x K. ``measure`` runs after every epoch on the model in eval mode. ``checkpoint`` is written after every epoch and
     resumed from. Raises TrainingDiverged when the loss is not finite; the checkpoint then still holds the last good epoch.
     """
     optimizer = torch.optim.SGD(
         model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
     )
     wrapped, optimizer = fabric.setup(model.to(memory_format=torch.channels_last), optimizer)
-    run = _Run(faces=faces, settings=settings, seed=seed, fabric=fabric, model=model, optimizer=optimizer)
+    run = _Run(
+        faces=faces,
+        settings=settings,
+        seed=seed,
+        fabric=fabric,
+        model=model,
+        optimizer=optimizer,
+        change_batch=change_batch or (lambda _, x, y: (x, y)),
+        loss_of=loss_of,
+    )
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     for number in range(len(run.history) + 1, settings.epochs + 1):
@@ -122,6 +146,8 @@ class _Run:
     fabric: Fabric
     model: nn.Module
     optimizer: Any
+    change_batch: ChangeBatch
+    loss_of: Loss
     history: list[Epoch] = field(default_factory=list)
 
     def epoch(self, wrapped: nn.Module, number: int) -> tuple[float, float]:
@@ -137,12 +163,13 @@ class _Run:
             )
         for step, batch in enumerate(batches):
             self._set_rate((number - 1 + step / len(batches)) / self.settings.epochs)
-            x, y = self.fabric.to_device((photos[batch], labels[batch]))
+            photo, label = self.fabric.to_device((photos[batch], labels[batch]))
+            x, y = self.change_batch(wrapped, augment(to_pixels(photo)), label)
             loss, logits = optimizer_step(
-                self.fabric, wrapped, self.optimizer, augment(to_pixels(x)), y, self.settings.gradient_clip
+                self.fabric, wrapped, self.optimizer, x, y, self.settings.gradient_clip, self.loss_of
             )
             totals += torch.stack(
-                [loss.double() * len(y), (logits.argmax(1) == y).sum(), torch.tensor(len(y), device=loss.device)]
+                [loss.double() * len(y), (logits.argmax(1) == label).sum(), torch.tensor(len(y), device=loss.device)]
             )
         everywhere = cast(Tensor, self.fabric.all_reduce(totals, reduce_op="sum"))
         loss_sum, correct, count = everywhere.tolist()
@@ -201,26 +228,3 @@ def augmentation(size: int, *, flip: bool, crop_share: float) -> Callable[[Tenso
         return nn.Identity()
     both = nn.Sequential(*steps)
     return lambda pixels: both(pixels).contiguous(memory_format=torch.channels_last)
-
-
-def outline(model: nn.Module) -> str:
-    """The names and shapes of a network's weights: what a checkpoint must fit."""
-    return repr([(name, tuple(weight.shape)) for name, weight in model.state_dict().items()])
-
-
-def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write ``state`` so that an interruption leaves either the old file or the new one, never half of one."""
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(dict(state), temporary)
-    temporary.replace(path)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without executing anything in it. Raises RunError when it is damaged."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise RunError(f"{path} is no readable checkpoint ({error}); delete it to start anew.") from error
-    if not isinstance(state, dict):
-        raise RunError(f"{path} is no faceguard checkpoint; delete it to start anew.")
-    return state
