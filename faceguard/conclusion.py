@@ -10,7 +10,7 @@ Numbers are read from ``seeds``, never from a stored mean. What is missing, not 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ def _headline(worst: Judgement, judged: Sequence[Judgement]) -> str:
         numbers = _pair(worst.recognized, worst.clean)
         if worst.worst_seed != (worst.recognized, worst.clean):
             numbers += f" ({_pair(*worst.worst_seed)} in its worst seed)"
-        return f"Not protected in {share}, least against {worst.name}: rank-1 {numbers}."
+        return f"Not protected in {share}; worst in {worst.name}: rank-1 {numbers}."
     if worst.outcome == "inconclusive":
         return f"Inconclusive: {share} cannot be judged, among them {worst.name}."
     scope = "the only condition that was run" if len(judged) == 1 else f"all {len(judged)} conditions that were run"
@@ -120,11 +120,11 @@ def _pair(recognized: float, clean: float) -> str:
 
 
 def _reasons(worst: Judgement, judged: Sequence[Judgement], not_run: Sequence[str]) -> list[str]:
-    """The worst condition's own, how the others came out, and, since that is easily read as more, what was not run."""
+    """The worst condition's own, how the others came out, and, where all is well, what was not run."""
     counts = {word: sum(one.outcome == word for one in judged) for word in reversed(OUTCOMES)}
     said = [f"{worst.name}: {reason}" for reason in worst.reasons]
     said.append(f"Of {_count(len(judged))}: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + ".")
-    return [*said, f"Not run: {', '.join(not_run)}."] if not_run else said
+    return [*said, f"Not run: {', '.join(not_run)}."] if not_run and worst.outcome == "protected" else said
 
 
 def _count(conditions: int) -> str:
@@ -144,7 +144,7 @@ def _problems(condition: Condition) -> list[str]:
         return ["The arms do not have the same groups, with the protected among them."]
     said: list[str] = []
     for arm in present:
-        for group, measures in arms[arm]["recognition"].items():
+        for group, measures in _by_group(arms[arm]):
             for when in ("last", "best"):
                 values = [_number(value) for value in measures[when]["seeds"]]
                 if len(values) != len(seeds):
@@ -156,25 +156,27 @@ def _problems(condition: Condition) -> list[str]:
 
 def _of_seed(arms: Mapping[str, Any], place: int) -> Rates:
     """The rank-1 of one seed, in the form that study.verdict takes."""
-    return {
-        arm: {
-            group: {when: _number(measures[when]["seeds"][place]) for when in ("last", "best")}
-            for group, measures in arms[arm]["recognition"].items()
-        }
-        for arm in ARMS
-        if arm in arms
-    }
+    return _rates(arms, lambda seeds: _number(seeds[place]))
 
 
 def _mean(arms: Mapping[str, Any]) -> Rates:
+    return _rates(arms, lambda seeds: math.fsum(map(_number, seeds)) / len(seeds) if seeds else math.nan)
+
+
+def _rates(arms: Mapping[str, Any], read: Callable[[Sequence[float | None]], float]) -> Rates:
     return {
         arm: {
-            group: {when: _average(measures[when]["seeds"]) for when in ("last", "best")}
-            for group, measures in arms[arm]["recognition"].items()
+            group: {when: read(measures[when]["seeds"]) for when in ("last", "best")}
+            for group, measures in _by_group(arms[arm])
         }
         for arm in ARMS
         if arm in arms
     }
+
+
+def _by_group(arm: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """In an order of their own, since reasons name groups in it and a file keeps them in the alphabet's."""
+    return sorted(arm["recognition"].items(), key=lambda item: (item[0] != "protected", item[0]))
 
 
 def _compared(mean: Rates) -> tuple[float, float]:
@@ -185,10 +187,6 @@ def _compared(mean: Rates) -> tuple[float, float]:
 
 def _ratio(recognized: float, clean: float) -> float:
     return recognized / clean if math.isfinite(recognized) and clean > 0 else math.inf
-
-
-def _average(values: Sequence[float | None]) -> float:
-    return math.fsum(map(_number, values)) / len(values) if values else math.nan
 
 
 def _number(value: float | None) -> float:
