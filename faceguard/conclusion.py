@@ -6,7 +6,7 @@
     headline's  = not protected if any condition is, else inconclusive if any condition is or none was run, else protected
 
 One training in which the noise fails is one in which the person is recognized, so every seed counts, not their mean alone.
-Numbers are read from ``seeds``, never from a stored mean. What is missing, not a number or not a share is inconclusive.
+Numbers are read from ``seeds``, never from a stored mean. With something missing, or no share, it is inconclusive at best.
 """
 
 import math
@@ -75,13 +75,15 @@ def conclude(conditions: Sequence[Condition], not_run: Sequence[str]) -> dict[st
 def judge(condition: Condition) -> Judgement:
     """The least friendly of ``study.verdict`` on the condition's mean and on each of its seeds.
 
-    A condition may carry ``doubts``, sentences on what makes its numbers worthless (test photos in training, noise of
-    zeros); with any, it is inconclusive. So it is when the three arms do not have the same groups and seeds.
+    A condition may carry ``doubts``, sentences on what makes its numbers worthless (test photos in training, noise of zeros);
+    with any, it is inconclusive. So it is when the three arms do not have the same groups and seeds, unless a seed that
+    all of them have says worse.
     """
     name, seeds, arms = str(condition["name"]), list(condition["seeds"]), condition["arms"]
-    problems = [str(doubt) for doubt in condition.get("doubts", ())] or _problems(condition)
+    doubts = [str(doubt) for doubt in condition.get("doubts", ())]
+    problems = doubts or _problems(condition)
     mean = _mean(arms)
-    by_seed = [] if problems else [_of_seed(arms, place) for place in range(len(seeds))]
+    by_seed = [] if doubts else [_of_seed(arms, place) for place in range(_complete(condition))]
     outcome, reasons = ("inconclusive", problems) if problems else verdict(mean, condition["identities"])
     for seed, rates in zip(seeds, by_seed, strict=False):
         word, why = verdict(rates, condition["identities"])
@@ -104,9 +106,9 @@ def _headline(worst: Judgement, judged: Sequence[Judgement]) -> str:
     alike = sum(one.outcome == worst.outcome for one in judged)
     share = f"{alike} of {_count(len(judged))}"
     if worst.outcome == "not protected":
-        numbers = _pair(worst.recognized, worst.clean)
-        if worst.worst_seed != (worst.recognized, worst.clean):
-            numbers += f" ({_pair(*worst.worst_seed)} in its worst seed)"
+        numbers, in_worst_seed = _pair(worst.recognized, worst.clean), _pair(*worst.worst_seed)
+        if in_worst_seed != numbers:
+            numbers += f" ({in_worst_seed} in its worst seed)"
         return f"Not protected in {share}; worst in {worst.name}: rank-1 {numbers}."
     if worst.outcome == "inconclusive":
         return f"Inconclusive: {share} cannot be judged, among them {worst.name}."
@@ -152,6 +154,20 @@ def _problems(condition: Condition) -> list[str]:
                 elif any(value < 0 or value > 1 for value in values):
                     said.append(f"The arm {arm} has a rank-1 outside 0 to 1 for {group}.")
     return list(dict.fromkeys(said))
+
+
+def _complete(condition: Condition) -> int:
+    """How many seeds, from the first, can be judged by themselves: those that all arms have for the same groups."""
+    arms, identities = condition["arms"], condition["identities"]
+    if set(ARMS) - set(arms) or not (isinstance(identities, int) and identities >= 1):
+        return 0
+    parts = [dict(_by_group(arms[arm])) for arm in ARMS]
+    if any(part.keys() != parts[0].keys() or "protected" not in part for part in parts):
+        return 0
+    lengths = [
+        len(measures[when]["seeds"]) for part in parts for measures in part.values() for when in ("last", "best")
+    ]
+    return min(len(condition["seeds"]), *lengths)
 
 
 def _of_seed(arms: Mapping[str, Any], place: int) -> Rates:

@@ -11,11 +11,12 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from PIL import Image
 
 from faceguard.conclusion import judge
@@ -68,14 +69,7 @@ def render(result: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     judged = [(judge(condition), condition) for condition in conditions]
     tiles = [make_tile(*pair) for pair in sorted(judged, key=lambda pair: pair[0].badness, reverse=True)]
     verdict = result["verdict"]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return _template().render(
         result=result,
         verdict=verdict,
         kind=KINDS[verdict["outcome"]],
@@ -91,6 +85,17 @@ def render(result: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         examples=[_example(picture) for picture in result["pictures"]],
         gain=GAIN,
     )
+
+
+@cache
+def _template() -> Template:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html")
 
 
 def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

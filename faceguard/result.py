@@ -61,6 +61,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def _check_condition(condition: Any, path: Path) -> str:
     _require(condition, OF_A_CONDITION, str(path))
+    _require({"doubts": []} | condition, {"doubts": list}, str(path))
     where = f"Condition {condition['name']!r} of {path}"
     for arm in condition["arms"].values():
         _require(arm, OF_AN_ARM, where)
@@ -98,10 +99,11 @@ def _check_estimate(estimate: Mapping[str, Any], where: str) -> None:
     if not all(number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers):
         raise DataError(f"{where} holds a value that is no number; run the measurement again.")
     mean, seeds = estimate.get("mean"), estimate["seeds"]
-    if mean is None or None in seeds:
-        agrees = mean is None
+    known = bool(seeds) and None not in seeds
+    if mean is None or not known:
+        agrees = mean is None and not known
     else:
-        agrees = bool(seeds) and math.isclose(mean, math.fsum(seeds) / len(seeds), rel_tol=1e-9, abs_tol=1e-9)
+        agrees = math.isclose(mean, math.fsum(seeds) / len(seeds), rel_tol=1e-9, abs_tol=1e-9)
     if not agrees:
         raise DataError(f"{where} has the mean {mean!r} of the seeds {seeds!r}; run the measurement again.")
 

@@ -45,7 +45,7 @@ def made_cell(test, protected, rates, *, seed=0, epochs=8, likeness=1.0):
 
 def estimated(*seeds):
     return {
-        "mean": float(np.mean(seeds)),
+        "mean": None if None in seeds else float(np.mean(seeds)),
         "low": None,
         "high": None,
         "over": None,
