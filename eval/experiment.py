@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eval.banks import BankRecipe
 from faceguard.assign import Assign, assign_rows
-from faceguard.bank import NoiseBank, default_bank
+from faceguard.bank import NoiseBank, plain_bank
 from faceguard.decode import load_faces
 from faceguard.errors import DataError
 from faceguard.identities import Faces, split
@@ -73,7 +73,7 @@ def load_recipe(path: Path) -> FaceStudy | BankRecipe:
 
 def load_data(study: FaceStudy, folder: Path) -> StudyData:
     """Read the study's faces at the bank's size, split every identity's photos 80 to 20, and protect the training part."""
-    bank = default_bank()
+    bank = plain_bank()
     faces = load_faces(folder / study.faces, size=bank.size)
     train, test = split(faces, seed=study.data_seed)
     count = len(faces.names) if study.protected is None else study.protected

@@ -39,6 +39,7 @@ class NoiseBank:
     epsilon: float
     form: Form
     seed: int
+    cells: int | None = None  # a side, of rows that were learnt coarse and interpolated; None: every pixel is its own
     source_model: dict[str, Any] = field(default_factory=dict)  # name, size, width, identities
     centroids: Tensor | None = None
     source_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -53,6 +54,8 @@ class NoiseBank:
             problems.append("there are no rows")
         elif bool((self.rows == -128).any()):
             problems.append("a row leaves the range -127..127")
+        elif self.cells is not None and self.cells not in range(1, self.size + 1):
+            problems.append(f"{self.cells!r} cells a side cannot make a row of {self.size} pixels")
         if len(self.identities) != len(self.rows):
             problems.append(f"{len(self.identities)} identities name {len(self.rows)} rows")
         if not 0 < self.epsilon <= 1:
@@ -118,6 +121,8 @@ class NoiseBank:
             "source_model": self.source_model,
             "identities": self.identities,
         }
+        if self.cells is not None:
+            about["cells"] = self.cells
         about["sha256"] = _checksum(about, tensors)
         temporary = path.with_name(path.name + ".tmp")
         # one entry: safetensors writes several metadata entries in no fixed order
@@ -171,6 +176,7 @@ def load_bank(path: Path) -> NoiseBank:
         epsilon=about["epsilon"],
         form=about["form"],
         seed=about["seed"],
+        cells=about.get("cells"),
         source_model=about["source_model"],
         centroids=tensors["centroids"].float() if "centroids" in tensors else None,
         source_weights={name.removeprefix("source."): t for name, t in tensors.items() if name.startswith("source.")},
@@ -178,8 +184,13 @@ def load_bank(path: Path) -> NoiseBank:
 
 
 def default_bank() -> NoiseBank:
-    """The bank that ships with the package, learnt from 100 CelebA identities (recipes/default_bank.py)."""
+    """The bank that `protect` uses, learnt from 100 CelebA identities to survive publication (recipes/default_bank.py)."""
     return load_bank(Path(str(files("faceguard") / "default.safetensors")))
+
+
+def plain_bank() -> NoiseBank:
+    """The paper's noise for aligned faces, learnt from the same identities (recipes/plain_bank.py)."""
+    return load_bank(Path(str(files("faceguard") / "plain.safetensors")))
 
 
 def _half(tensor: Tensor) -> Tensor:

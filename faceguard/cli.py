@@ -69,6 +69,9 @@ def generate(
     epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, in levels of 255.")] = 16,
     form: Annotated[Form, typer.Option(help="One row for each identity, or for each photo.")] = "class-wise",
     own: Annotated[Path | None, typer.Option("--with", help="Your own identities, learnt together with FACES.")] = None,
+    publication: Annotated[
+        bool, typer.Option(help="Noise that survives publishing a photo; without it, the paper's, for aligned faces.")
+    ] = True,
     model: Annotated[Model, typer.Option(help="The source model.")] = "resnet-18",
     max_rounds: Annotated[int, typer.Option(min=1, help="Give up after so many; a larger number then goes on.")] = 60,
     seed: Seed = 0,
@@ -80,7 +83,7 @@ def generate(
     from faceguard.identities import merge
 
     refuse_existing(out)
-    settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds)
+    settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication)
     people = terminal.read_faces(faces, 112)
     if own is not None:
         people = merge(people, terminal.read_faces(own, 112))

@@ -24,6 +24,7 @@ from faceguard.faces import add_levels
 from faceguard.identification import Groups, classify, embed, predict, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces
 from faceguard.recognizer import Recognizer, build
+from faceguard.smooth import smooth
 from faceguard.train import Epoch, TrainSettings, fit
 from faceguard.verification import Verification
 
@@ -105,11 +106,11 @@ def protect_faces(faces: Faces, bank: NoiseBank, rows: Mapping[str, int], *, ori
 
 
 def random_bank(bank: NoiseBank, *, seed: int) -> NoiseBank:
-    """The control: uniform random rows of the same number, size and epsilon, over the whole budget."""
-    draw = torch.randint(-127, 128, bank.rows.shape, generator=generator(seed, "random arm"))
-    return NoiseBank(
-        rows=draw.to(torch.int8), identities=bank.identities, epsilon=bank.epsilon, form=bank.form, seed=seed
-    )
+    """The control: uniform random rows of the same number, size, epsilon and smoothness, over the whole budget."""
+    side = bank.cells or bank.size
+    draw = torch.randint(-127, 128, (len(bank), 3, side, side), generator=generator(seed, "random arm"))
+    rows = smooth(draw.float(), bank.size).round().to(torch.int8)
+    return replace(bank, rows=rows, seed=seed, source_model={}, centroids=None, source_weights={})
 
 
 def arm_faces(

@@ -72,9 +72,9 @@ def coarse_bank(rows=3, *, size=112, epsilon=16 / 255, form="class-wise"):
     return NoiseBank(rows=whole, identities=tuple(f"row {i}" for i in range(rows)), epsilon=epsilon, form=form, seed=0)
 
 
-def quick_noise(*, epsilon=16 / 255, form="class-wise", max_rounds=60):
+def quick_noise(*, epsilon=16 / 255, form="class-wise", max_rounds=60, publication=False):
     """In place of ``faceguard.generate.face_noise``: settings that end within a second."""
-    steps = {"train_steps": 2, "batch_size": 12, "stop_error": 0.99}
+    steps = {"train_steps": 2, "batch_size": 12, "stop_error": 0.99, "cells": 28 if publication else None}
     return NoiseSettings(form=form, epsilon=epsilon, step_size=epsilon / 10, max_rounds=max_rounds, **steps)
 
 

@@ -77,6 +77,14 @@ def test_a_whole_file_comes_back_as_it_was_saved(path):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+def test_the_number_of_cells_comes_back_and_costs_a_bank_without_them_nothing(path):
+    tiny_bank(cells=4).save(path)
+    assert load_bank(path).cells == 4
+    tiny_bank().save(path)
+    assert load_bank(path).cells is None
+    assert b"cells" not in path.read_bytes()
+
+
 def test_names_in_any_script_survive(path):
     names = ("Zoë Ångström", "李小龙", 'quote " and \\ backslash')
     tiny_bank(identities=names).save(path)

@@ -70,6 +70,8 @@ def test_a_flipped_byte_anywhere_is_noticed(path):
         ({"metadata": {"identities": ["a"]}}, "1 identities name 3 rows"),
         ({"metadata": {"epsilon": 0}}, "epsilon 0 lies outside"),
         ({"metadata": {"form": "patch"}}, "form 'patch' is neither"),
+        ({"metadata": {"cells": 9}}, "9 cells a side cannot make a row of 8 pixels"),
+        ({"metadata": {"cells": "4"}}, "'4' cells a side cannot"),
         ({"tensors": {"rows": None}}, "lacks rows"),
         ({"tensors": {"rows": torch.full((3, 3, 8, 8), -128, dtype=torch.int8)}}, "leaves the range"),
         ({"tensors": {"rows": torch.zeros(3, 3, 8, 8)}}, "rows are torch.float32"),

@@ -19,7 +19,18 @@ from faceguard.errors import FaceguardError
 COMMANDS = typer.main.get_command(cli.app).commands
 OPTIONS = {  # what the documentation promises
     "demo": {"--out", "--faces", "--source", "--seed", "--device", "--precision"},
-    "generate": {"--out", "--epsilon", "--form", "--with", "--model", "--seed", "--device", "--precision"},
+    "generate": {
+        "--out",
+        "--epsilon",
+        "--form",
+        "--with",
+        "--publication",
+        "--no-publication",
+        "--model",
+        "--seed",
+        "--device",
+        "--precision",
+    },
     "protect": {
         *("--noise", "--identity", "--assign", "--seed", "--faces", "--format", "--quality", "--metadata"),
         *("--workers", "--resume", "--overwrite"),

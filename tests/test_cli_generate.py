@@ -21,6 +21,7 @@ def faces(tmp_path_factory):
 
 def endless(**given):
     """Settings that never stop early: a stop error that one step a round does not reach."""
+    del given["publication"]
     return NoiseSettings(**given | {"train_steps": 1, "batch_size": 12, "stop_error": 1e-9, "step_size": 1 / 255})
 
 
@@ -37,6 +38,14 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_others(capsys, t
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         succeed(capsys, "generate", faces, "--out", tmp_path / name, "--seed", seed, *ON_CPU)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_noise_survives_publication_unless_the_papers_own_is_asked_for(capsys, tmp_path, faces):
+    succeed(capsys, "generate", faces, "--out", tmp_path / "coarse", *ON_CPU)
+    succeed(capsys, "generate", faces, "--out", tmp_path / "fine", "--no-publication", *ON_CPU)
+    coarse, fine = load_bank(tmp_path / "coarse"), load_bank(tmp_path / "fine")
+    assert (coarse.cells, fine.cells) == (28, None)
+    assert coarse.rows.float().diff(dim=-1).abs().mean() < 0.5 * fine.rows.float().diff(dim=-1).abs().mean()
 
 
 def test_epsilon_is_given_in_levels_and_used_to_the_full(capsys, tmp_path, faces):

@@ -66,7 +66,7 @@ def trainings(monkeypatch):
         return train_arm(*arguments, **keywords)
 
     monkeypatch.setattr(eval.cells, "train_arm", counting)
-    monkeypatch.setattr(eval.experiment, "default_bank", lambda: coarse_bank(size=32))
+    monkeypatch.setattr(eval.experiment, "plain_bank", lambda: coarse_bank(size=32))
     return trained
 
 

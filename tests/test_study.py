@@ -96,6 +96,17 @@ def test_the_random_control_uses_the_whole_budget_evenly_and_follows_its_seed():
     assert not torch.equal(control.rows, bank(rows=20).rows)
 
 
+def test_the_random_control_is_as_smooth_as_the_bank():
+    control = random_bank(replace(bank(rows=20), cells=4), seed=1)
+    assert (control.cells, control.size) == (4, 16)
+    rows = control.rows.float()
+    cells = torch.nn.functional.interpolate(rows, size=4, mode="area")
+    again = torch.nn.functional.interpolate(cells, size=16, mode="bilinear")
+    assert (again - rows).abs().mean() < 0.35 * rows.abs().mean()  # no detail finer than the cells
+    fine = random_bank(bank(rows=20), seed=1).rows.float()
+    assert rows.diff(dim=-1).abs().mean() < 0.5 * fine.diff(dim=-1).abs().mean()
+
+
 def test_every_arm_has_its_faces_and_clean_is_untouched(faces):
     arms = arm_faces(faces, bank(), {faces.names[0]: 1}, seed=0)
     assert tuple(arms) == ARMS
