@@ -6,19 +6,19 @@ Flips (the authors' only transform for WebFace) and crops of up to 3 %; epochs t
 from collections.abc import Mapping
 
 from eval.experiment import Contender
-from faceguard.study import Adversary
+from faceguard.adversary import Scratch
 from faceguard.train import TrainSettings
 
 RESNET = Contender(
-    adversary=Adversary(model="resnet-18", width=32, size=64, train=TrainSettings(epochs=25, batch_size=32)),
+    adversary=Scratch(model="resnet-18", width=32, size=64, train=TrainSettings(epochs=25, batch_size=32)),
     seeds=(0, 1, 2),
 )
 RESNET_112 = Contender(
-    adversary=Adversary(model="resnet-18", width=16, size=112, train=TrainSettings(epochs=24, batch_size=16)),
+    adversary=Scratch(model="resnet-18", width=16, size=112, train=TrainSettings(epochs=24, batch_size=16)),
     seeds=(0,),
 )
 INCEPTION = Contender(
-    adversary=Adversary(model="inception-resnet-v1", size=112, train=TrainSettings(epochs=12, batch_size=16)),
+    adversary=Scratch(model="inception-resnet-v1", size=112, train=TrainSettings(epochs=12, batch_size=16)),
     seeds=(0,),
 )
 

@@ -8,7 +8,6 @@ the pairs' scores, and in ``lfw_of`` which pairs of which pictures they are; a s
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,17 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from faceguard import __version__
+from faceguard.adversary import Adversary, Attack
+from faceguard.decode import resize_faces
 from faceguard.identification import embed
 from faceguard.identities import Faces
 from faceguard.readers.lfw import LfwPairs
-from faceguard.study import Adversary, TrainedArm, train_arm
+from faceguard.recognizer import Embedder
 from faceguard.train import Epoch
 from faceguard.verification import pair_scores
 
 Cell = Mapping[str, NDArray[Any]]
-CONTENT = 2  # raise it with what a cell holds: older cells are then computed again
+CONTENT = 3  # raise it with what a cell holds: older cells are then computed again
 
 
 def run_cell(
@@ -49,10 +50,10 @@ def run_cell(
         if lfw_of is None or str(cell.get("lfw_of")) == lfw_of:
             return cell
     begun = time.monotonic()
-    arm = train_arm(fabric, train, test, adversary, seed=seed, progress=progress)
-    content = _arrays(arm) | {"seconds": np.array(time.monotonic() - begun)}
+    attack = adversary.attack(fabric, train, test, seed=seed, progress=progress)
+    content = _arrays(attack) | {"seconds": np.array(time.monotonic() - begun)}
     if lfw is not None:
-        content |= {"lfw_scores": _lfw_scores(fabric, arm, *lfw), "lfw_of": np.array(lfw_of)}
+        content |= {"lfw_scores": _lfw_scores(fabric, attack.embedder, *lfw), "lfw_of": np.array(lfw_of)}
     folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.tmp.npz")
     np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
@@ -62,7 +63,9 @@ def run_cell(
 
 def cell_hash(train: Faces, test: Faces, adversary: Adversary, seed: int, fabric: Fabric) -> str:
     """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits."""
-    digest = hashlib.sha256(repr((CONTENT, asdict(adversary), seed, fabric._precision.precision, __version__)).encode())
+    digest = hashlib.sha256(
+        repr((CONTENT, adversary.fingerprint(), seed, fabric._precision.precision, __version__)).encode()
+    )
     for faces in (train, test):
         digest.update(faces.pixels.tobytes() + faces.labels.tobytes())
     return digest.hexdigest()[:16]
@@ -76,18 +79,16 @@ def lfw_hash(faces: Faces, pairs: LfwPairs) -> str:
     return digest.hexdigest()[:16]
 
 
-def _arrays(arm: TrainedArm) -> dict[str, NDArray[Any]]:
+def _arrays(attack: Attack) -> dict[str, NDArray[Any]]:
     return {
-        "predictions": arm.predictions.astype(np.int32),
-        "logits": arm.logits,
-        "losses": np.array([epoch.loss for epoch in arm.curve]),
-        "embeddings": arm.embeddings.numpy(),
+        "predictions": attack.predictions.astype(np.int32),
+        "logits": attack.logits,
+        "losses": np.array(attack.losses),
+        "embeddings": attack.embeddings.numpy(),
     }
 
 
-def _lfw_scores(fabric: Fabric, arm: TrainedArm, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:
-    from faceguard.study import resize_faces
-
+def _lfw_scores(fabric: Fabric, embedder: Embedder, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:
     with fabric.autocast(), torch.inference_mode():
-        embeddings = embed(arm.model, resize_faces(faces, arm.model.size), device=fabric.device)
+        embeddings = embed(embedder, resize_faces(faces, embedder.size), device=fabric.device)
     return pair_scores(embeddings.numpy(), pairs.first, pairs.second)

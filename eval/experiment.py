@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.banks import BankRecipe
+from faceguard.adversary import Adversary
 from faceguard.assign import Assign, assign_rows
 from faceguard.bank import NoiseBank, plain_bank
 from faceguard.decode import load_faces
 from faceguard.errors import DataError
 from faceguard.identities import Faces, split
-from faceguard.study import Adversary, Arm, arm_faces, draw_protected, protect_faces, random_bank
+from faceguard.study import Arm, arm_faces, draw_protected, protect_faces, random_bank
 
 
 @dataclass(frozen=True, kw_only=True)

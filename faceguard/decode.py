@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache as remember
 from functools import partial
 from itertools import chain
@@ -28,7 +29,7 @@ from faceguard.errors import DataError, PhotoError
 from faceguard.identities import Faces, Failure
 from faceguard.readers.record import Record, decode_image
 
-__all__ = ["decode_image", "load_faces", "load_records", "to_face"]
+__all__ = ["decode_image", "load_faces", "load_records", "resize_faces", "to_face"]
 
 TEMPLATE_SIZE = 112  # pixels a side of ArcFace's crop
 LARGEST_CROP = 160  # pixels a side; the usual editions of aligned sets have 112, 128 or 160
@@ -109,6 +110,13 @@ def resize(face: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         return face
     method = cv2.INTER_AREA if size < face.shape[0] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(face, (size, size), interpolation=method), dtype=np.uint8)
+
+
+def resize_faces(faces: Faces, size: int) -> Faces:
+    """The same faces at ``size`` pixels, as a trainer's pipeline shrinks (area) or enlarges (linear) them."""
+    if faces.size == size:
+        return faces
+    return replace(faces, pixels=np.stack([resize(face, size) for face in faces.pixels]))
 
 
 @contextmanager

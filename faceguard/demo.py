@@ -14,6 +14,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from faceguard import __version__
+from faceguard.adversary import Scratch
 from faceguard.assign import assign_rows
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
@@ -25,14 +26,12 @@ from faceguard.plots import before_after, learning_curves, roc_figure
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.study import (
     ARMS,
-    Adversary,
     Arm,
     ArmResult,
     arm_faces,
     draw_protected,
     judge,
     make_groups,
-    train_arm,
     verdict,
 )
 from faceguard.train import Epoch, TrainSettings
@@ -46,8 +45,8 @@ class DemoSettings:
     photos: int = 30
     source_model: SourceModel = field(default_factory=lambda: SourceModel(width=16))
     noise: NoiseSettings = field(default_factory=lambda: face_noise(max_rounds=40))
-    adversary: Adversary = field(
-        default_factory=lambda: Adversary(width=16, size=64, train=TrainSettings(epochs=20, batch_size=32))
+    adversary: Scratch = field(
+        default_factory=lambda: Scratch(width=16, size=64, train=TrainSettings(epochs=20, batch_size=32))
     )
 
 
@@ -79,8 +78,8 @@ def run_demo(
     arms: dict[Arm, ArmResult] = {}
     for arm in ARMS:
         progress = None if on_epoch is None else partial(on_epoch, arm)
-        trained = train_arm(fabric, training[arm], test, settings.adversary, seed=seed, progress=progress)
-        arms[arm] = judge(trained, test, groups, seed=seed)
+        attack = settings.adversary.attack(fabric, training[arm], test, seed=seed, progress=progress)
+        arms[arm] = judge(attack, test, groups, seed=seed)
     recognition = {arm: result.recognition for arm, result in arms.items()}
     outcome, reasons = verdict(recognition, identities=len(faces.names))
     report = {

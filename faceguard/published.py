@@ -13,12 +13,15 @@ from http.client import HTTPException
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import nn
+from torchvision.transforms import CenterCrop
 
 from faceguard.errors import RunError
 from faceguard.face_cache import default_folder
-from faceguard.recognizer import Embedder, OnnxRecognizer
+from faceguard.mobilefacenet import DIMENSION, MobileFaceNet
+from faceguard.recognizer import Embedder, Extractor, OnnxRecognizer, Standardized, inception_features
+
+_UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,50 +51,66 @@ PUBLISHED = {
 }
 
 
-class _FacenetEmbedder:
+def _load_facenet(weights: Path) -> Extractor:
     """facenet-pytorch's Inception-ResNet-v1 with published weights; the larger photos it was trained on, 160 px."""
+    features = inception_features()
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise ValueError("not a state dict")
+    features.network.load_state_dict({k: v for k, v in state.items() if not k.startswith("logits.")})
+    return Extractor(features, 512, size=160).eval()
 
-    size = 160
 
-    def __init__(self, weights: Path) -> None:
-        from facenet_pytorch import InceptionResnetV1
+def load_mobilefacenet(path: Path) -> Extractor:
+    """A MobileFaceNet of 112 x 96 pixels from a PyTorch checkpoint, whose state dict may lie below ``net_state_dict``.
 
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict):
-            raise ValueError("not a state dict")
-        self.network = InceptionResnetV1().eval()
-        self.network.load_state_dict({k: v for k, v in state.items() if not k.startswith("logits.")})
-
-    def embed(self, pixels: Tensor) -> Tensor:
-        """B x 3 x 160 x 160 in [0, 1] to B x 512 of unit length."""
-        return F.normalize(self.network((pixels * 255 - 127.5) / 128).float(), dim=1)
+    It sees the central 96 columns of an aligned 112 px face. Raises RunError when the file is something else.
+    """
+    if not path.is_file():
+        raise RunError(f"There is no file {path}; give a .ckpt of a MobileFaceNet, a run folder or a model's name.")
+    network = MobileFaceNet(112, 96)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state.get("net_state_dict", state))
+    except (OSError, AttributeError, TypeError, *_UNREADABLE) as error:
+        problem = str(error).strip().splitlines()[:1]
+        raise RunError(f"{path} holds no MobileFaceNet of 112 x 96 px ({''.join(problem)}); check the file.") from error
+    return Extractor(nn.Sequential(CenterCrop((112, 96)), Standardized(network)), DIMENSION, size=112).eval()
 
 
 def load_published(name: str, *, download: bool) -> Embedder:
     """The published recognizer called ``name``. Raises RunError when it is absent, or its SHA-256 is wrong."""
     published = PUBLISHED[name]
-    path = _folder() / (published.member or Path(published.url).name)
+    path = published_file(name)
     if not path.is_file():
         if not download:
             raise RunError(
                 f"The weights of {name} are not on this machine; add --download to fetch them from {published.url}."
             )
         _fetch(published, path)
-    seen, first_seen = _sha256(path), path.with_name(path.name + ".sha256")
+    seen, first_seen = sha256(path), path.with_name(path.name + ".sha256")
     expected = published.sha256 or (first_seen.read_text(encoding="ascii").strip() if first_seen.is_file() else None)
     if expected is not None and seen != expected:
         raise RunError(f"{path} does not have the expected SHA-256; delete it and use --download again.")
     try:
-        model = OnnxRecognizer(path) if path.suffix == ".onnx" else _FacenetEmbedder(path)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        model = OnnxRecognizer(path) if path.suffix == ".onnx" else _load_facenet(path)
+    except _UNREADABLE as error:
         raise RunError(f"{path} holds no weights of {name} ({error}); delete it and use --download again.") from error
     if expected is None:
         first_seen.write_text(seen + "\n", encoding="ascii")
     return model
 
 
-def _folder() -> Path:
-    return default_folder() / "weights"
+def published_file(name: str) -> Path:
+    """Where the weights called ``name`` are kept, present or not."""
+    published = PUBLISHED[name]
+    return default_folder() / "weights" / (published.member or Path(published.url).name)
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(published: Published, path: Path) -> None:
@@ -110,8 +129,3 @@ def _fetch(published: Published, path: Path) -> None:
         raise RunError(
             f"{published.url} could not be fetched ({error}); fetch it by hand into {path.parent}."
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 * ``inception-resnet-v1``: facenet-pytorch's (Szegedy et al. 2017; Schroff et al. 2015), 512-d, the paper's recognizer.
 * ``resnet-18``: He et al. 2016 for small faces: a 3 x 3 stem, then torchvision's basic blocks; ``width`` channels at first.
+* ``mobilefacenet``: Chen et al. 2018, 128-d, a million weights.
 * any ONNX recognizer that insightface's loader understands (ArcFace family, SFace).
 
 B batch, K identities, D embedding. Normalisation of pixels lives in here and nowhere else.
@@ -9,17 +10,20 @@ B batch, K identities, D embedding. Normalisation of pixels lives in here and no
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from faceguard.arcface import CosineClassifier
 from faceguard.device import seeded
 from faceguard.errors import RunError
+from faceguard.mobilefacenet import MobileFaceNet
 
-MODELS = ("inception-resnet-v1", "resnet-18")
+MODELS = ("inception-resnet-v1", "resnet-18", "mobilefacenet")
+Head = Literal["softmax", "arcface"]
 
 
 class Embedder(Protocol):
@@ -32,39 +36,71 @@ class Embedder(Protocol):
         ...
 
 
-class Recognizer(nn.Module):
-    """A trainable recognizer: ``forward`` gives logits over K identities, ``embed`` unit embeddings."""
+class Extractor(nn.Module):
+    """A recognizer without a classifier: ``features`` are pixels, B x 3 x size x size in [0, 1], to B x ``dimension``."""
 
-    def __init__(
-        self, features: nn.Module, dimension: int, identities: int, *, name: str, size: int, width: int
-    ) -> None:
+    def __init__(self, features: nn.Module, dimension: int, *, size: int) -> None:
         super().__init__()
-        self.features = features
-        self.classifier = nn.Linear(dimension, identities)
-        self.name, self.size, self.width, self.identities = name, size, width, identities
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """B x 3 x H x W in [0, 1] to logits, B x K."""
-        logits: Tensor = self.classifier(self.features(pixels))
-        return logits
+        self.features, self.dimension, self.size = features, dimension, size
 
     def embed(self, pixels: Tensor) -> Tensor:
         """B x 3 x H x W in [0, 1] to B x D of unit length, float32."""
         return F.normalize(self.features(pixels).float(), dim=1)
 
 
-def build(name: str, *, identities: int, size: int, width: int = 64, seed: int) -> Recognizer:
+class Recognizer(Extractor):
+    """A trainable recognizer: ``forward`` gives logits over K identities, ``embed`` unit embeddings."""
+
+    def __init__(
+        self,
+        features: nn.Module,
+        dimension: int,
+        identities: int,
+        *,
+        name: str,
+        size: int,
+        width: int = 64,
+        classifier: nn.Module | None = None,
+    ) -> None:
+        """``classifier`` maps features to logits; a linear layer when it is left out."""
+        super().__init__(features, dimension, size=size)
+        self.classifier = classifier or nn.Linear(dimension, identities)
+        self.name, self.width, self.identities = name, width, identities
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """B x 3 x H x W in [0, 1] to logits, B x K."""
+        logits: Tensor = self.classifier(self.features(pixels))
+        return logits
+
+
+def build(
+    name: str, *, identities: int, size: int, width: int = 64, head: Head = "softmax", scale: float = 16.0, seed: int
+) -> Recognizer:
     """An untrained recognizer with initial weights drawn from ``seed``; ``width`` concerns resnet-18 only.
 
-    Raises RunError when ``name`` is none of ``MODELS`` or ``size`` is too small for the network.
+    The head ``arcface`` gives cosines times ``scale`` for logits, to be trained with ``arcface_loss``.
+    Raises RunError when ``name`` is none of ``MODELS``, the head is unknown, or ``size`` is too small for the network.
     """
+    if head not in ("softmax", "arcface"):
+        raise RunError(f"Head {head!r} is unknown; use softmax or arcface.")
     with seeded(seed, "weights", name):
-        if name == "resnet-18":
-            return Recognizer(_ResNet18(width), 8 * width, identities, name=name, size=size, width=width)
-        if name == "inception-resnet-v1":
-            if size < 80:
-                raise RunError(f"inception-resnet-v1 needs faces of at least 80 px, not {size}; raise --size.")
-            return Recognizer(_inception_features(), 512, identities, name=name, size=size, width=width)
+        features, dimension = _features(name, size, width)
+        classifier = CosineClassifier(dimension, identities, scale=scale) if head == "arcface" else None
+        return Recognizer(features, dimension, identities, name=name, size=size, width=width, classifier=classifier)
+
+
+def _features(name: str, size: int, width: int) -> tuple[nn.Module, int]:
+    """The network before its classifier, and its dimension."""
+    if name == "resnet-18":
+        return _ResNet18(width), 8 * width
+    if name == "inception-resnet-v1":
+        if size < 80:
+            raise RunError(f"inception-resnet-v1 needs faces of at least 80 px, not {size}; raise --size.")
+        return inception_features(), 512
+    if name == "mobilefacenet":
+        if size < 32:
+            raise RunError(f"mobilefacenet needs faces of at least 32 px, not {size}; raise --size.")
+        return Standardized(MobileFaceNet(size, size)), 128
     raise RunError(f"Model {name!r} is unknown; use one of {', '.join(MODELS)}.")
 
 
@@ -99,8 +135,8 @@ def _stage(before: int, after: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(BasicBlock(before, after, stride, shortcut), BasicBlock(after, after))
 
 
-class _Standardized(nn.Module):
-    """facenet-pytorch's own input convention: (255 x - 127.5) / 128."""
+class Standardized(nn.Module):
+    """The input convention of facenet-pytorch and of the MobileFaceNets: (255 x - 127.5) / 128."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -111,12 +147,13 @@ class _Standardized(nn.Module):
         return features
 
 
-def _inception_features() -> nn.Module:
+def inception_features() -> Standardized:
+    """Inception-ResNet-v1 up to the 512 features after its last batch norm, untrained."""
     from facenet_pytorch import InceptionResnetV1
 
     network = InceptionResnetV1(classify=True, num_classes=1)
-    network.logits = nn.Identity()  # the 512 features after last_bn; our classifier follows, embed() normalises
-    return _Standardized(network)
+    network.logits = nn.Identity()  # our classifier follows, embed() normalises
+    return Standardized(network)
 
 
 class OnnxRecognizer:

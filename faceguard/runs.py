@@ -22,7 +22,7 @@ from faceguard.identities import Faces, Failure, split
 from faceguard.listing import PHOTO_SUFFIXES
 from faceguard.outputs import write_json
 from faceguard.plots import learning_curves
-from faceguard.published import PUBLISHED, load_published
+from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file
 from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
 from faceguard.train import Epoch, TrainSettings, fit
 
@@ -145,14 +145,27 @@ def load_run(folder: Path) -> Run:
 
 
 def load_model(name: str, *, download: bool = False) -> Embedder:
-    """MODEL as an embedder. Raises RunError when it is neither a run folder, an .onnx file nor a published name."""
+    """MODEL as an embedder: a run folder, an .onnx file, a MobileFaceNet's .ckpt or a published name.
+
+    Raises RunError when it is none of them.
+    """
     path = Path(name)
     if name in PUBLISHED:
         return load_published(name, download=download)
     if path.suffix.lower() == ".onnx":
         return OnnxRecognizer(path)
+    if path.suffix.lower() == ".ckpt":
+        return load_mobilefacenet(path)
     if path.is_dir():
         return load_run(path).model
     raise RunError(
-        f"{name!r} is no run folder and no .onnx file, and none of the published models {', '.join(PUBLISHED)}; check the name."
+        f"{name!r} is no run folder and no .onnx or .ckpt file, and none of the published models"
+        f" {', '.join(PUBLISHED)}; check the name."
     )
+
+
+def weights_file(name: str) -> Path:
+    """The file that holds MODEL's weights, present or not; ``name`` as for ``load_model``."""
+    if name in PUBLISHED:
+        return published_file(name)
+    return Path(name) / WEIGHTS_FILE if Path(name).is_dir() else Path(name)

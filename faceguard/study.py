@@ -6,55 +6,26 @@ A result without its two controls is no result, so the verdict needs all three a
 random noise of the same budget protects as well, it is ``inconclusive``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from faceguard.adversary import Attack
 from faceguard.bank import NoiseBank
-from faceguard.decode import resize
 from faceguard.device import generator
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
-from faceguard.identification import Groups, classify, embed, predict, rank1, rank1_within, verify_groups
+from faceguard.identification import Groups, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces
-from faceguard.recognizer import Recognizer, build
 from faceguard.smooth import smooth
-from faceguard.train import Epoch, TrainSettings, fit
 from faceguard.verification import Verification
 
 Arm = Literal["clean", "random", "error-minimizing"]
 ARMS: tuple[Arm, ...] = ("clean", "random", "error-minimizing")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adversary:
-    """Whoever trains on the photos: the network, the face size in pixels, and the training."""
-
-    model: str = "resnet-18"
-    width: int = 64
-    size: int = 112
-    train: TrainSettings = field(default_factory=TrainSettings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedArm:
-    """One trained recognizer and what it makes of the N clean held-out faces: nothing here depends on the groups.
-
-    ``predictions`` E x N labels, one row an epoch; ``logits`` N x K and ``embeddings`` N x D of unit length after the
-    last epoch.
-    """
-
-    curve: Sequence[Epoch]
-    predictions: NDArray[np.int64]
-    logits: NDArray[np.float16]
-    embeddings: Tensor
-    model: Recognizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +95,6 @@ def arm_faces(
     }
 
 
-def resize_faces(faces: Faces, size: int) -> Faces:
-    """The same faces at ``size`` pixels, as a trainer's pipeline shrinks (area) or enlarges (linear) them."""
-    if faces.size == size:
-        return faces
-    return replace(faces, pixels=np.stack([resize(face, size) for face in faces.pixels]))
-
-
 def draw_protected(names: Sequence[str], count: int, *, seed: int) -> list[str]:
     """``count`` of the identities, drawn at random, in the order of ``names``."""
     drawn = torch.randperm(len(names), generator=generator(seed, "protected"))[:count]
@@ -144,41 +108,15 @@ def make_groups(faces: Faces, protected: Sequence[str]) -> dict[str, NDArray[np.
     return {group: part for group, part in (("protected", labels[inside]), ("others", labels[~inside])) if len(part)}
 
 
-def train_arm(
-    fabric: Fabric,
-    train: Faces,
-    test: Faces,
-    adversary: Adversary,
-    *,
-    seed: int,
-    progress: Callable[[Epoch], None] | None = None,
-) -> TrainedArm:
-    """Train the adversary's recognizer on ``train``, as protected as it is, and try it on clean held-out ``test`` faces."""
-    train, test = resize_faces(train, adversary.size), resize_faces(test, adversary.size)
-    model = build(adversary.model, identities=len(train.names), size=adversary.size, width=adversary.width, seed=seed)
-    predictions: list[NDArray[np.int64]] = []
-
-    def measure(_: nn.Module) -> dict[str, float]:
-        with fabric.autocast():
-            predictions.append(predict(model, test, device=fabric.device))
-        return {"rank-1": float((predictions[-1] == test.labels).mean())}
-
-    curve = fit(fabric, model, train, adversary.train, seed=seed, measure=measure, progress=progress)
-    with fabric.autocast():
-        logits = classify(model, test, device=fabric.device)
-        embeddings = embed(model, test, device=fabric.device)
-    return TrainedArm(curve=curve, predictions=np.stack(predictions), logits=logits, embeddings=embeddings, model=model)
-
-
-def judge(arm: TrainedArm, test: Faces, groups: Groups, *, seed: int) -> ArmResult:
-    """What the arm means for every group of identities."""
-    by_epoch = [rank1(predicted, test, groups) for predicted in arm.predictions]
+def judge(attack: Attack, test: Faces, groups: Groups, *, seed: int) -> ArmResult:
+    """What the attack means for every group of identities."""
+    by_epoch = [rank1(predicted, test, groups) for predicted in attack.predictions]
     everyone = {"all": np.arange(len(test.names))}
     return ArmResult(
-        losses=[epoch.loss for epoch in arm.curve],
+        losses=list(attack.losses),
         rank1={group: [epoch[group] for epoch in by_epoch] for group in groups},
-        within=rank1_within(arm.logits, test, groups),
-        verification=verify_groups(arm.embeddings, test, {**groups, **everyone}, seed=seed),
+        within=rank1_within(attack.logits, test, groups),
+        verification=verify_groups(attack.embeddings, test, {**groups, **everyone}, seed=seed),
     )
 
 

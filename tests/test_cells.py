@@ -5,17 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import eval.cells
 from eval.cells import run_cell
+from faceguard.adversary import Scratch
 from faceguard.device import make_fabric
 from faceguard.identities import split
 from faceguard.readers.lfw import LfwPairs
 from faceguard.readers.record import Record
 from faceguard.readers.synthetic import synthetic_faces
-from faceguard.study import Adversary
 from faceguard.train import TrainSettings
 
-ADVERSARY = Adversary(width=4, size=32, train=TrainSettings(epochs=1, batch_size=4))
+ADVERSARY = Scratch(width=4, size=32, train=TrainSettings(epochs=1, batch_size=4))
 PICTURES = synthetic_faces(3, 2, size=32, seed=1)
 PAIRS = LfwPairs(
     records=[Record(key, "someone", lambda: None, None) for key in PICTURES.keys],
@@ -29,8 +28,8 @@ PAIRS = LfwPairs(
 @pytest.fixture
 def trainings(monkeypatch):
     """One entry for every training."""
-    trained, train_arm = [], eval.cells.train_arm
-    monkeypatch.setattr(eval.cells, "train_arm", lambda *a, **k: trained.append(a) or train_arm(*a, **k))
+    trained, attack = [], Scratch.attack
+    monkeypatch.setattr(Scratch, "attack", lambda *a, **k: trained.append(a) or attack(*a, **k))
     return trained
 
 

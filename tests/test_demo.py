@@ -8,11 +8,12 @@ import torch
 from commands import ON_CPU, fail, run, succeed, write_corrupt, write_faces
 
 import faceguard.demo
+from faceguard.adversary import Scratch
 from faceguard.demo import DemoSettings, run_demo
 from faceguard.device import make_fabric
 from faceguard.generate import SourceModel
 from faceguard.noise import NoiseSettings
-from faceguard.study import ARMS, Adversary
+from faceguard.study import ARMS
 from faceguard.train import TrainSettings
 
 TINY = DemoSettings(
@@ -20,7 +21,7 @@ TINY = DemoSettings(
     photos=8,
     source_model=SourceModel(width=4),
     noise=NoiseSettings(train_steps=4, batch_size=16, stop_error=0.9, max_rounds=5),
-    adversary=Adversary(width=4, size=32, train=TrainSettings(epochs=3, batch_size=16)),
+    adversary=Scratch(width=4, size=32, train=TrainSettings(epochs=3, batch_size=16)),
 )
 
 

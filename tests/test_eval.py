@@ -13,12 +13,13 @@ import eval.cells
 import eval.experiment
 from eval.experiment import Contender, FaceStudy, load_data, load_recipe
 from eval.report import expectations
-from faceguard.study import ARMS, Adversary
+from faceguard.adversary import Scratch
+from faceguard.study import ARMS
 from faceguard.train import TrainSettings
 
 STUDY = """
 from eval.experiment import Contender, FaceStudy
-from faceguard.study import Adversary
+from faceguard.adversary import Scratch
 from faceguard.train import TrainSettings
 
 experiment = FaceStudy(
@@ -28,7 +29,7 @@ experiment = FaceStudy(
     protected={protected},
     contenders={{
         "small": Contender(
-            adversary=Adversary(width=4, size=32, train=TrainSettings(epochs={epochs}, batch_size=8)), seeds=(0, 1)
+            adversary=Scratch(width=4, size=32, train=TrainSettings(epochs={epochs}, batch_size=8)), seeds=(0, 1)
         )
     }},
     lfw={lfw!r},
@@ -59,13 +60,13 @@ def data(tmp_path_factory):
 @pytest.fixture
 def trainings(monkeypatch):
     """How many recognizers were trained, as a list that grows; the bank that ships is replaced by a small one."""
-    trained, train_arm = [], eval.cells.train_arm
+    trained, attack = [], Scratch.attack
 
     def counting(*arguments, **keywords):
         trained.append(arguments[0])
-        return train_arm(*arguments, **keywords)
+        return attack(*arguments, **keywords)
 
-    monkeypatch.setattr(eval.cells, "train_arm", counting)
+    monkeypatch.setattr(Scratch, "attack", counting)
     monkeypatch.setattr(eval.experiment, "plain_bank", lambda: coarse_bank(size=32))
     return trained
 
@@ -162,7 +163,7 @@ def test_lfw_is_judged_beside_the_groups_and_added_to_cells_that_lack_it(tmp_pat
 
 
 def test_interrupted_cells_are_kept_and_the_rest_is_computed(study, trainings, monkeypatch):
-    kept = eval.cells.train_arm
+    kept = Scratch.attack
 
     def interrupted(*arguments, **keywords):
         if len(trainings) == 2:
@@ -170,14 +171,14 @@ def test_interrupted_cells_are_kept_and_the_rest_is_computed(study, trainings, m
         return kept(*arguments, **keywords)
 
     with monkeypatch.context() as patch:
-        patch.setattr(eval.cells, "train_arm", interrupted)
+        patch.setattr(Scratch, "attack", interrupted)
         assert study()[0] not in (0, 2)
     assert study()[0] == 0
     assert len(trainings) == 6
 
 
 def test_training_faces_of_the_protected_alone_differ_between_arms(data, trainings):
-    contenders = {"x": Contender(adversary=Adversary(), seeds=(0,))}
+    contenders = {"x": Contender(adversary=Scratch(), seeds=(0,))}
     wanted = FaceStudy(claim="", paper={}, faces="people", protected=2, contenders=contenders)
     found = load_data(wanted, data)
     clean = found.training["clean"]
@@ -193,7 +194,7 @@ def test_training_faces_of_the_protected_alone_differ_between_arms(data, trainin
 
 
 def test_noisy_others_carry_rows_of_their_own_in_both_noisy_arms_and_none_in_the_clean_one(data, trainings):
-    contenders = {"x": Contender(adversary=Adversary(), seeds=(0,))}
+    contenders = {"x": Contender(adversary=Scratch(), seeds=(0,))}
     study = FaceStudy(claim="", paper={}, faces="people", protected=2, contenders=contenders, noisy_others=True)
     found, plain = load_data(study, data), load_data(replace(study, noisy_others=False), data)
     clean = found.training["clean"]
@@ -208,7 +209,7 @@ def test_noisy_others_carry_rows_of_their_own_in_both_noisy_arms_and_none_in_the
 
 
 def test_expectations_compare_means_with_the_clean_arm():
-    contenders = {"x": Contender(adversary=Adversary(train=TrainSettings()), seeds=(0,))}
+    contenders = {"x": Contender(adversary=Scratch(train=TrainSettings()), seeds=(0,))}
     study = FaceStudy(claim="", paper={}, faces="", protected=1, contenders=contenders)
 
     def rates(protected, others):

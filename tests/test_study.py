@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faceguard.adversary import Scratch
 from faceguard.bank import NoiseBank
+from faceguard.decode import resize_faces
 from faceguard.device import make_fabric
 from faceguard.errors import DataError
 from faceguard.identification import embed, predict, rank1, rank1_within
@@ -16,15 +18,12 @@ from faceguard.identities import Faces, split
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.study import (
     ARMS,
-    Adversary,
     arm_faces,
     draw_protected,
     judge,
     make_groups,
     protect_faces,
     random_bank,
-    resize_faces,
-    train_arm,
     verdict,
 )
 from faceguard.train import TrainSettings
@@ -146,11 +145,11 @@ def test_faces_are_resized_as_a_trainer_would_and_left_alone_at_their_size(faces
 # ---- a tiny real run
 
 
-ADVERSARY = Adversary(width=8, size=32, train=TrainSettings(epochs=10, batch_size=16))
+ADVERSARY = Scratch(width=8, size=32, train=TrainSettings(epochs=10, batch_size=16))
 
 
 def train(faces, test):
-    return train_arm(make_fabric(device="cpu"), faces, test, ADVERSARY, seed=0)
+    return ADVERSARY.attack(make_fabric(device="cpu"), faces, test, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +169,13 @@ def test_an_arm_is_judged_by_group_after_every_epoch(clean_run):
         assert result.rank1[group] == curve
         within = rank1_within(arm.logits, test, {group: labels})[group]
         assert result.recognition[group] == {"last": curve[-1], "best": max(curve), "within": within}
-    assert np.array_equal(predict(arm.model, test), arm.predictions[-1])
-    torch.testing.assert_close(embed(arm.model, test), arm.embeddings)
+    assert np.array_equal(predict(arm.embedder, test), arm.predictions[-1])
+    torch.testing.assert_close(embed(arm.embedder, test), arm.embeddings)
     written = result.to_json()
     assert written["verification"]["auc"] == result.verification["all"].auc
     assert written["verification"]["eer"] == result.verification["all"].eer
     assert set(written["verification"]) == {"auc", "eer", "protected", "others"}
-    assert written["curves"]["loss"] == [epoch.loss for epoch in arm.curve]
+    assert written["curves"]["loss"] == arm.losses
 
 
 def test_within_its_group_a_face_is_named_among_the_groups_own_identities(clean_run):
@@ -192,7 +191,7 @@ def test_within_its_group_a_face_is_named_among_the_groups_own_identities(clean_
 def test_the_same_seed_gives_the_same_arm(clean_run):
     faces, test, arm = clean_run
     again = train(faces, test)
-    assert again.curve == arm.curve
+    assert again.losses == arm.losses
     assert np.array_equal(again.predictions, arm.predictions)
     assert torch.equal(again.embeddings, arm.embeddings)
 
