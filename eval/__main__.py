@@ -59,7 +59,7 @@ def run(
                     fabric,
                     faces.training[arm],
                     faces.test,
-                    contender.adversary,
+                    contender.adversary.located(folder),
                     seed=seed,
                     lfw=lfw,
                     folder=out / "cells",
