@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from faceguard.adversary import Adversary, Attack, Progress, Scratch
 from faceguard.averaging import estimate_rows
 from faceguard.bank import NoiseBank, default_bank, load_bank, plain_bank
+from faceguard.decode import resize_faces
 from faceguard.errors import RunError
-from faceguard.identities import Faces
+from faceguard.identities import Faces, to_pixels, to_uint8
+from faceguard.recognizer import Embedder
 from faceguard.train import ChangeBatch
 
 SHIPPED = {"default": default_bank, "plain": plain_bank}
@@ -61,8 +63,9 @@ class Projecting:
         else:
             raise RunError(f"Rows {self.rows!r} are neither known nor estimated; use one of the two.")
         center = train.pixels.mean(axis=0, dtype=np.float32)
-        train, test = (project_out(faces, basis, center) for faces in (train, test))
-        return self.then.attack(fabric, train, test, seed=seed, change_batch=change_batch, progress=progress)
+        both = (project_out(faces, basis, center) for faces in (train, test))
+        attack = self.then.attack(fabric, *both, seed=seed, change_batch=change_batch, progress=progress)
+        return replace(attack, embedder=_Projected(attack.embedder, basis, center, size=train.size))
 
     def located(self, folder: Path) -> "Projecting":
         """With its banks, and the files of ``then``, below ``folder``."""
@@ -115,6 +118,23 @@ class NoiseAugmented:
     def fingerprint(self) -> str:
         """Its fields, the banks by what their rows are, and the fingerprint of ``then``."""
         return f"NoiseAugmented(share={self.share!r}, {bank_hashes(self.banks)}, then={self.then.fingerprint()})"
+
+
+@dataclass
+class _Projected:
+    """What ``then`` learnt, for faces that are projected first as its training faces were."""
+
+    embedder: Embedder
+    basis: Tensor
+    center: NDArray[np.float32]
+    size: int
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """B x 3 x size x size in [0, 1] to B x D of unit length."""
+        raw = to_uint8(pixels)
+        labels, keys = np.zeros(len(raw), dtype=np.int64), ("",) * len(raw)
+        faces = project_out(Faces(pixels=raw, labels=labels, names=("",), keys=keys), self.basis, self.center)
+        return self.embedder.embed(to_pixels(resize_faces(faces, self.embedder.size).pixels).to(pixels.device))
 
 
 def open_bank(name: str) -> NoiseBank:

@@ -15,6 +15,7 @@ from faceguard.adversary import Scratch
 from faceguard.bank import make_bank
 from faceguard.device import make_fabric
 from faceguard.errors import BankError, RunError
+from faceguard.identification import embed
 from faceguard.identities import Faces
 from faceguard.study import protect_faces
 from faceguard.train import TrainSettings
@@ -153,6 +154,7 @@ def test_projecting_attacks_with_both_sets_projected(shipped, rows):
         center = train.pixels.mean(axis=0, dtype=np.float32)
         both = (project_out(faces, basis, center) for faces in (train, test))
         assert torch.equal(found.embeddings, SCRATCH.attack(fabric, *both, seed=0).embeddings)
+    torch.testing.assert_close(embed(found.embedder, test), found.embeddings)  # other faces are projected as well
 
 
 def test_rows_that_are_neither_known_nor_estimated_are_a_sentence():
