@@ -96,9 +96,10 @@ def fit(
 ) -> list[Epoch]:
     """Train ``model`` in place on ``faces`` and return the learning curve, one Epoch each.
 
-    ``change_batch`` is what a countermeasure does to every batch after the flips and crops; it may return shares of
-    labels, B x K. ``measure`` runs after every epoch on the model in eval mode. ``checkpoint`` is written after every epoch and
-    resumed from. Raises TrainingDiverged when the loss is not finite; the checkpoint then still holds the last good epoch.
+    ``change_batch`` is what a countermeasure does to every batch after the flips and crops, under autocast; it may return
+    shares of labels, B x K. ``measure`` runs after every epoch on the model in eval mode. ``checkpoint`` is written after
+    every epoch and resumed from. Raises TrainingDiverged when the loss is not finite; the checkpoint then still holds the
+    last good epoch.
     """
     optimizer = torch.optim.SGD(
         model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
@@ -164,7 +165,9 @@ class _Run:
         for step, batch in enumerate(batches):
             self._set_rate((number - 1 + step / len(batches)) / self.settings.epochs)
             photo, label = self.fabric.to_device((photos[batch], labels[batch]))
-            x, y = self.change_batch(wrapped, augment(to_pixels(photo)), label)
+            x = augment(to_pixels(photo))
+            with self.fabric.autocast():  # the bare network: a countermeasure may ask for gradients, Fabric forbids it
+                x, y = self.change_batch(self.model, x, label)
             loss, logits = optimizer_step(
                 self.fabric, wrapped, self.optimizer, x, y, self.settings.gradient_clip, self.loss_of
             )
