@@ -1,14 +1,21 @@
 """Noise banks that recipes state: which identities they are learnt on, and with what settings."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from faceguard.decode import load_faces
+from eval.scales import LIMITS, Limits, Scale
+from faceguard import readers
+from faceguard.bank import NoiseBank, default_bank, plain_bank
+from faceguard.decode import load_records
 from faceguard.device import Precision, make_fabric
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.noise import NoiseSettings, Round
+
+SHIPPED = "shipped"  # the noise that `faceguard protect` uses
+PLAIN = "plain"  # the paper's, for aligned faces
+WITH_THE_PACKAGE: Mapping[str, Callable[[], NoiseBank]] = {SHIPPED: default_bank, PLAIN: plain_bank}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +26,14 @@ class BankRecipe:
     settings: NoiseSettings = field(default_factory=face_noise)
     source_model: SourceModel = field(default_factory=SourceModel)
     seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+
+    def at(self, scale: Scale) -> "BankRecipe":
+        """The bank as it is learnt at ``scale``: for smoke, one round of two steps on few faces."""
+        if scale != "smoke":
+            return self
+        hasty = replace(self.settings, train_steps=2, stop_error=0.999, batch_size=8)
+        return replace(self, settings=hasty, source_model=replace(self.source_model, width=4), limits=LIMITS[scale])
 
 
 def make(recipe: BankRecipe, data: Path, out: Path, *, precision: Precision, progress: Callable[[Round], None]) -> None:
@@ -29,7 +44,7 @@ def make(recipe: BankRecipe, data: Path, out: Path, *, precision: Precision, pro
     checkpoint = out.with_name(out.name + ".partial")
     bank = learn_bank(
         make_fabric(precision=precision),
-        load_faces(data / recipe.faces),
+        load_records(recipe.limits.apply(readers.find(data / recipe.faces))),
         recipe.settings,
         source_model=recipe.source_model,
         seed=recipe.seed,

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from faceguard import __version__
 from faceguard.adversary import Adversary, Attack
+from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
 from faceguard.identification import embed
 from faceguard.identities import Faces
@@ -35,37 +37,68 @@ def run_cell(
     train: Faces,
     test: Faces,
     adversary: Adversary,
+    countermeasure: Countermeasure | None = None,
     *,
     seed: int,
     lfw: tuple[Faces, LfwPairs] | None,
     folder: Path,
-    progress: Callable[[Epoch], None],
+    progress: Callable[[Epoch], None] | None = None,
 ) -> Cell:
-    """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept."""
+    """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept.
+
+    Of several processes that ask for one cell, one computes it and the others wait; a lock ends with its process.
+    """
+    against = countermeasure or Countermeasure()
     lfw_of = None if lfw is None else lfw_hash(*lfw)
-    path = folder / f"{cell_hash(train, test, adversary, seed, fabric)}.npz"
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            cell = dict(kept)
-        if lfw_of is None or str(cell.get("lfw_of")) == lfw_of:
-            return cell
-    begun = time.monotonic()
-    attack = adversary.attack(fabric, train, test, seed=seed, progress=progress)
-    content = _arrays(attack) | {"seconds": np.array(time.monotonic() - begun)}
-    if lfw is not None:
-        content |= {"lfw_scores": _lfw_scores(fabric, attack.embedder, *lfw), "lfw_of": np.array(lfw_of)}
+    path = folder / f"{cell_hash(train, test, adversary, against, seed, fabric)}.npz"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.tmp.npz")
-    np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
-    temporary.replace(path)
+    with FileLock(path.with_suffix(".lock")):
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as kept:
+                cell = dict(kept)
+            if lfw_of is None or str(cell.get("lfw_of")) == lfw_of:
+                return cell
+        content = _compute(fabric, train, test, adversary, against, seed=seed, lfw=lfw, progress=progress)
+        temporary = path.with_name(f"{path.stem}.tmp.npz")
+        np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
+        temporary.replace(path)
     return content
 
 
-def cell_hash(train: Faces, test: Faces, adversary: Adversary, seed: int, fabric: Fabric) -> str:
-    """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits."""
-    digest = hashlib.sha256(
-        repr((CONTENT, adversary.fingerprint(), seed, fabric._precision.precision, __version__)).encode()
+def _compute(
+    fabric: Fabric,
+    train: Faces,
+    test: Faces,
+    adversary: Adversary,
+    countermeasure: Countermeasure,
+    *,
+    seed: int,
+    lfw: tuple[Faces, LfwPairs] | None,
+    progress: Callable[[Epoch], None] | None,
+) -> Cell:
+    begun = time.monotonic()
+    changes = type(countermeasure).batch is not Countermeasure.batch  # who trains nothing refuses to change batches
+    attack = adversary.attack(
+        fabric,
+        countermeasure.prepare(train, seed=seed),
+        countermeasure.view(test),
+        seed=seed,
+        change_batch=countermeasure.batch if changes else None,
+        progress=progress,
     )
+    content = _arrays(attack) | {"seconds": np.array(time.monotonic() - begun)}
+    if lfw is not None:
+        seen = countermeasure.view(lfw[0]), lfw[1]
+        content |= {"lfw_scores": _lfw_scores(fabric, attack.embedder, *seen), "lfw_of": np.array(lfw_hash(*lfw))}
+    return content
+
+
+def cell_hash(
+    train: Faces, test: Faces, adversary: Adversary, countermeasure: Countermeasure, seed: int, fabric: Fabric
+) -> str:
+    """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits."""
+    settings = adversary.fingerprint(), countermeasure, seed, fabric._precision.precision
+    digest = hashlib.sha256(repr((CONTENT, *settings, __version__)).encode())
     for faces in (train, test):
         digest.update(faces.pixels.tobytes() + faces.labels.tobytes())
     return digest.hexdigest()[:16]

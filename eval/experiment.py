@@ -1,89 +1,146 @@
-"""What an experiment is: a typed value that a recipe file states, and the data and runs it stands for.
+"""What an experiment is: a typed value that a recipe file states.
 
-FaceStudy -> adversaries x seeds x arms -> cells; one cell is one training, cached by all that determines it
+    FaceStudy -> conditions (adversary x countermeasure x noise x share ...) -> arms x seeds -> cells
+
+One cell is one training by one adversary with one seed, cached by all that determines it.
 """
 
 import runpy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from eval.banks import BankRecipe
+from eval.banks import PLAIN, SHIPPED, BankRecipe
+from eval.scales import Scale
+from eval.surviving import SurvivalStudy
+from eval.uploads import Upload
 from faceguard.adversary import Adversary
-from faceguard.assign import Assign, assign_rows
-from faceguard.bank import NoiseBank, plain_bank
-from faceguard.decode import load_faces
+from faceguard.assign import Assign
 from faceguard.errors import DataError
-from faceguard.identities import Faces, split
-from faceguard.study import Arm, arm_faces, draw_protected, protect_faces, random_bank
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """An adversary and the seeds it is trained with."""
+    """An adversary and the seeds it is run with."""
 
     adversary: Adversary
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One situation that is judged with all its arms: who trains, with which countermeasure, and what carries noise.
+
+    ``adversary`` and ``countermeasure`` are names of `eval.adversaries` and `eval.countermeasures`; ``noise`` is SHIPPED,
+    PLAIN or a name of the study's own. ``protected`` counts identities (None: all of them), ``photos`` is the share of
+    each one's photos that carry noise. With ``noisy_others`` the others' photos carry random rows of the same kind in
+    both noisy arms: then nobody can tell the protected by the mere presence of noise. ``original`` applies the noise as
+    the authors' public code does.
+    """
+
+    adversary: str = "resnet-18"
+    countermeasure: str = "none"
+    noise: str = SHIPPED
+    protected: int | None = 50
+    photos: float = 1.0
+    assign: Assign = "round-robin"
+    noisy_others: bool = False
+    original: bool = False
+
+    @property
+    def name(self) -> str:
+        """Adversary, countermeasure and noise, and whatever differs from a usual condition; also a file name."""
+        parts = [self.adversary, self.countermeasure, self.noise, f"{self.protected or 'all'} protected"]
+        if self.photos != 1:
+            parts.append(f"{self.photos:.0%} of photos")
+        if self.assign != "round-robin":
+            parts.append(self.assign)
+        parts += [word for word, said in (("noisy others", self.noisy_others), ("original", self.original)) if said]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """A claim about the rank-1 of one group, as a share of the clean arm's after the last epoch, on average over seeds.
+
+    It holds for every condition whose name fits ``where`` (shell patterns) and that has the group.
+    """
+
+    group: str = "protected"
+    epoch: str = "last"  # or "best"
+    at_most: float | None = None
+    at_least: float | None = None
+    where: str = "*"
+
+    def fits(self, condition: str) -> bool:
+        """Whether the claim is about the condition of this name."""
+        return fnmatchcase(condition, self.where)
+
+    def met(self, rank1: float, clean: float) -> bool:
+        """Whether it holds for the error-minimizing arm's ``rank1`` beside the clean arm's; never for no number."""
+        upper = self.at_most is None or rank1 <= self.at_most * clean
+        lower = self.at_least is None or rank1 >= self.at_least * clean
+        return upper and lower
+
+    def __str__(self) -> str:
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (("at most", self.at_most), ("at least", self.at_least))
+            if bound is not None
+        ]
+        return f"{self.group} {' and '.join(bounds)} of clean, {self.epoch} epoch"
+
+
+PAPER = (Expectation(at_most=0.1), Expectation(group="others", at_least=0.9))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaceStudy:
     """The face case study: who is protected, who trains, and what is claimed about clean held-out faces.
 
-    With ``noisy_others`` the others' photos carry random rows of the same budget in both noisy arms: then nobody can tell
-    the protected by the mere presence of noise.
-
-    ``faces`` and ``lfw`` are folders below the data folder; ``protected`` counts identities, None protects all. The two
-    expectations are shares of the clean arm's rank-1 after the last epoch, on average over seeds.
+    ``faces`` and ``lfw`` are folders below the data folder. With ``upload`` the faces are photos that reach the trainer by
+    that way, in every arm; without it they are aligned crops and the noise is added to the crop. ``noises`` are banks that
+    the study learns itself.
     """
 
     claim: str
-    paper: Mapping[str, str]
+    paper: Mapping[str, str] = field(default_factory=dict)
     faces: str
-    protected: int | None
-    contenders: Mapping[str, Contender]
+    conditions: tuple[Condition, ...]
+    noises: Mapping[str, BankRecipe] = field(default_factory=dict)
+    upload: Upload | None = None
     lfw: str | None = None
-    assign: Assign = "round-robin"
-    noisy_others: bool = False
-    original: bool = False  # apply the noise as the authors' public code does
     data_seed: int = 0
-    protected_at_most: float = 0.1
-    others_at_least: float = 0.9
+    expectations: tuple[Expectation, ...] = PAPER
+
+    def __post_init__(self) -> None:
+        names = [condition.name for condition in self.conditions]
+        problems = [f"{name} is stated twice" for name in sorted(set(names)) if names.count(name) > 1]
+        unknown = {condition.noise for condition in self.conditions} - {SHIPPED, PLAIN, *self.noises}
+        problems += [f"the noise {name!r} is not among the study's noises" for name in sorted(unknown)]
+        if problems or not names:
+            raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no conditions") + ".")
+
+    def at(self, scale: Scale) -> "FaceStudy":
+        """The study as it is run at ``scale``: for smoke, at most three people are protected and nothing is expected."""
+        if scale != "smoke":
+            return self
+        conditions = (replace(c, protected=c.protected and min(c.protected, 3)) for c in self.conditions)
+        noises = {name: recipe.at(scale) for name, recipe in self.noises.items()}
+        return replace(self, conditions=tuple(dict.fromkeys(conditions)), noises=noises, expectations=())
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudyData:
-    """The study's faces: per arm for training, clean for testing, and who is protected with which row."""
-
-    training: Mapping[Arm, Faces]
-    test: Faces
-    protected: list[str]
-    bank: NoiseBank
+Experiment = FaceStudy | BankRecipe | SurvivalStudy
 
 
-def load_recipe(path: Path) -> FaceStudy | BankRecipe:
+def load_recipe(path: Path) -> Experiment:
     """The ``experiment`` that a recipe file states. Raises DataError when the file states none."""
     if not path.is_file() or path.suffix != ".py":
         raise DataError(f"{path} is no recipe; name a Python file of recipes/.")
     # Not imported: Python keeps bytecode by size and whole seconds, so a recipe changed at once would run as it was.
     experiment = runpy.run_path(str(path)).get("experiment")
-    if not isinstance(experiment, FaceStudy | BankRecipe):
-        raise DataError(f"{path} states no experiment; it should hold experiment = FaceStudy(...) or BankRecipe(...).")
+    if not isinstance(experiment, Experiment):
+        kinds = "FaceStudy(...), BankRecipe(...) or SurvivalStudy(...)"
+        raise DataError(f"{path} states no experiment; it should hold experiment = {kinds}.")
     return experiment
-
-
-def load_data(study: FaceStudy, folder: Path) -> StudyData:
-    """Read the study's faces at the bank's size, split every identity's photos 80 to 20, and protect the training part."""
-    bank = plain_bank()
-    faces = load_faces(folder / study.faces, size=bank.size)
-    train, test = split(faces, seed=study.data_seed)
-    count = len(faces.names) if study.protected is None else study.protected
-    protected = draw_protected(faces.names, count, seed=study.data_seed)
-    rows = assign_rows(bank, protected, study.assign, seed=study.data_seed, faces=train)
-    training = arm_faces(train, bank, rows, seed=study.data_seed, original=study.original)
-    if study.noisy_others:
-        others = random_bank(bank, seed=study.data_seed + 1)
-        their_rows = assign_rows(others, [n for n in faces.names if n not in rows], "round-robin", seed=study.data_seed)
-        for arm in ("random", "error-minimizing"):
-            training[arm] = protect_faces(training[arm], others, their_rows)
-    return StudyData(training=training, test=test, protected=protected, bank=bank)

@@ -1,6 +1,5 @@
 """The command line. Exit codes: 0 done, 1 something failed and is said in a sentence, 2 the command was mistyped."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -211,7 +210,6 @@ def eval_identities(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an expected failure becomes one sentence and exit code 1."""
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     try:
         app(args=None if arguments is None else list(arguments), prog_name="faceguard")
     except FaceguardError as error:

@@ -32,6 +32,7 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
         raise DeviceError(f"Precision {precision!r} is unknown; use fp32 or bf16.")
     if devices < 1:
         raise DeviceError(f"--devices {devices} asks for no device at all; use 1 or more.")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce the precision each time
     accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if accelerator not in ("cpu", "cuda"):
         raise DeviceError(f"Device {device!r} is unknown; use auto, cpu or cuda.")
@@ -74,7 +75,6 @@ def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keyw
 
 def _say_outcome(fabric: Fabric, said: Any, function: Callable[..., Any], arguments: Any, keywords: Any) -> None:
     """In a process of its own: the first one tells its result, and whichever fails its error."""
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     try:
         result = function(fabric, *arguments, **keywords)
     except FaceguardError as error:

@@ -14,7 +14,6 @@ from faceguard.noise import Form, NoiseSettings, Round, generate
 from faceguard.recognizer import build
 from faceguard.train import TrainSettings, fit
 
-
 PUBLICATION_CELLS = 28  # a side: cells of 4 x 4 pixels of the aligned face
 
 

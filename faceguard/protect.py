@@ -80,7 +80,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
         photo.refuse_existing(path)
     original = photo.read(job.source)
     sha256_in = file_hash(job.source)  # before anything is written: the photo may vanish meanwhile
-    matrices, count, left_out = _usable_faces(original.pixels, how)
+    matrices, count, left_out = usable_faces(original.pixels, how)
     if not matrices:
         reason = " ".join([*left_out, f"Nothing was written for {named.source}; use a photo that shows the face."])
         return replace(named, output=None, reason=reason, faces=count, sha256_in=sha256_in)
@@ -121,7 +121,7 @@ def _protect_again(job: PhotoJob, path: Path, how: Protection, named: PhotoResul
         beside.unlink(missing_ok=True)
 
 
-def _usable_faces(pixels: NDArray[np.uint8], how: Protection) -> tuple[list[NDArray[np.float64]], int, list[str]]:
+def usable_faces(pixels: NDArray[np.uint8], how: Protection) -> tuple[list[NDArray[np.float64]], int, list[str]]:
     """The alignments of the faces to protect, the largest first; how many faces there are; what is wrong with the rest."""
     size = how.bank.size
     if pixels.shape[:2] == (size, size):

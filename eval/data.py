@@ -1,0 +1,136 @@
+"""The faces of a study: per condition and arm for training, clean for testing, and who is protected with which row."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eval import banks
+from eval.banks import WITH_THE_PACKAGE
+from eval.experiment import Condition, FaceStudy
+from eval.scales import LIMITS, Scale
+from eval.uploads import upload_faces
+from faceguard import readers
+from faceguard.assign import assign_rows
+from faceguard.bank import NoiseBank, load_bank
+from faceguard.decode import load_records
+from faceguard.device import Precision, generator
+from faceguard.identities import Faces, split
+from faceguard.noise import Round
+from faceguard.readers.record import Record
+from faceguard.study import Arm, draw_protected, protect_faces, random_bank
+
+SIZE = 112
+
+
+@dataclass(kw_only=True)
+class StudyData:
+    """Everything that the conditions of one study share; read once, the banks when first needed."""
+
+    study: FaceStudy
+    folder: Path
+    banks_folder: Path
+    scale: Scale = "small"
+    precision: Precision = "bf16"
+    progress: Callable[[Round], None] = lambda _: None
+    train: Faces = field(init=False)
+    test: Faces = field(init=False)
+    _records: Mapping[str, Record] = field(init=False)
+    _banks: dict[str, NoiseBank] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        records = LIMITS[self.scale].apply(readers.find(self.folder / self.study.faces))
+        self._records = {record.key: record for record in records}
+        upload = self.study.upload
+        faces = (
+            load_records(records, size=SIZE) if upload is None else upload_faces(records, upload, size=SIZE, rows={})
+        )
+        self.train, self.test = split(faces, seed=self.study.data_seed)
+
+    def protected(self, condition: Condition) -> list[str]:
+        """The identities that are protected: drawn by the study's seed, so that a larger share contains a smaller one."""
+        count = len(self.train.names) if condition.protected is None else condition.protected
+        return draw_protected(self.train.names, count, seed=self.study.data_seed)
+
+    def bank(self, noise: str) -> NoiseBank:
+        """The bank of this name; the study's own are learnt once and kept."""
+        if noise not in self._banks:
+            self._banks[noise] = self._load_bank(noise)
+        return self._banks[noise]
+
+    def training(self, condition: Condition, arm: Arm) -> Faces:
+        """The training faces as the adversary finds them in one arm."""
+        if arm == "clean":
+            return self.train
+        seed = self.study.data_seed
+        bank = self.bank(condition.noise)
+        protected = self.protected(condition)
+        rows = assign_rows(bank, protected, condition.assign, seed=seed, faces=self.train)
+        noise = random_bank(bank, seed=seed) if arm == "random" else bank
+        faces = self._carrying(self.train, noise, rows, condition)
+        if condition.noisy_others:
+            others = [name for name in self.train.names if name not in rows]
+            theirs = random_bank(bank, seed=seed + 1)
+            faces = self._carrying(faces, theirs, assign_rows(theirs, others, "round-robin", seed=seed), condition)
+        return faces
+
+    def doubts(self, condition: Condition) -> list[str]:
+        """What would make this condition's numbers worthless, in sentences; nothing when all is well."""
+        bank, found = self.bank(condition.noise), []
+        if not bool(bank.rows.any()):
+            found.append(f"The noise {condition.noise} is all zeros.")
+        trained_on = {face.tobytes() for face in self.train.pixels}
+        leaked = sum(face.tobytes() in trained_on for face in self.test.pixels)
+        if leaked:
+            found.append(f"{leaked} of {len(self.test)} held-out faces are among the training faces as well.")
+        return found
+
+    def _carrying(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], condition: Condition) -> Faces:
+        """The faces with noise on the chosen photos of the identities in ``rows``; those that get lost are left out."""
+        if self.study.upload is None:
+            noisy = protect_faces(faces, bank, rows, original=condition.original)
+        else:
+            wanted = [
+                self._records[key]
+                for key, label in zip(faces.keys, faces.labels, strict=True)
+                if faces.names[label] in rows
+            ]
+            noisy = _replaced(faces, upload_faces(wanted, self.study.upload, size=SIZE, bank=bank, rows=rows), rows)
+        return noisy if condition.photos == 1 else _partly(faces, noisy, rows, condition.photos, self.study.data_seed)
+
+    def _load_bank(self, noise: str) -> NoiseBank:
+        if noise not in self.study.noises:
+            return WITH_THE_PACKAGE[noise]()
+        recipe = self.study.noises[noise]
+        path = self.banks_folder / f"{hashlib.sha256(repr(asdict(recipe)).encode()).hexdigest()[:16]}.safetensors"
+        if not path.exists():
+            banks.make(recipe, self.folder, path, precision=self.precision, progress=self.progress)
+        return load_bank(path)
+
+
+def _replaced(faces: Faces, noisy: Faces, rows: Mapping[str, int]) -> Faces:
+    """``faces`` with the photos of ``noisy`` in the place of their clean ones; who lost a photo there lacks it here."""
+    found = {key: i for i, key in enumerate(noisy.keys)}
+    carries = np.isin(np.array(faces.names)[faces.labels], list(rows))
+    kept = [i for i, key in enumerate(faces.keys) if not carries[i] or key in found]
+    part = faces.take(kept)
+    pixels = part.pixels.copy()
+    for i, key in enumerate(part.keys):
+        if carries[kept[i]]:
+            pixels[i] = noisy.pixels[found[key]]
+    return replace(part, pixels=pixels)
+
+
+def _partly(clean: Faces, noisy: Faces, rows: Mapping[str, int], share: float, seed: int) -> Faces:
+    """A drawn ``share`` of each protected identity's photos from ``noisy``, the others from ``clean``."""
+    place = {key: i for i, key in enumerate(clean.keys)}
+    pixels = noisy.pixels.copy()
+    for name in rows:
+        photos = np.flatnonzero(noisy.labels == noisy.names.index(name))
+        order = torch.randperm(len(photos), generator=generator(seed, "photos", name)).numpy()
+        for i in photos[order[round(share * len(photos)) :]]:
+            pixels[i] = clean.pixels[place[noisy.keys[i]]]
+    return replace(noisy, pixels=pixels)

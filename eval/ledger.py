@@ -1,0 +1,170 @@
+"""The ledger: results/NAME.json holds every number that README and docs quote; docs/results.md is made of it.
+
+    python -m eval.ledger runs/NAME ...     record finished runs, and write docs/results.md anew
+    python -m eval.ledger                   write docs/results.md anew
+
+An entry is a run's result.json without curves, together with its run.json: command, commit, hardware, seconds, day.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faceguard.errors import DataError
+from faceguard.outputs import write_json
+
+ROOT = Path(__file__).parents[1]
+RESULTS, PAGE = ROOT / "results", ROOT / "docs" / "results.md"
+LEFT_OUT = ("curves", "roc", "pictures")  # what only the report draws
+HEADER = """# Results
+
+Made from `results/*.json` by `python -m eval.ledger`; a test fails when the two differ. Rank-1 and verification are on clean
+held-out faces, means over seeds with 95 % intervals; "best" is the best epoch, as if a trainer stopped there.
+"""
+Json = dict[str, Any]
+
+
+def record(run: Path, results: Path) -> Path:
+    """Write the entry of the finished run in folder ``run``. Raises DataError when the folder holds no finished run."""
+    try:
+        result, about = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("result.json", "run.json"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{run} holds no finished run ({error}); name the folder with its result.json.") from error
+    results.mkdir(parents=True, exist_ok=True)
+    path = results / f"{run.name.replace('_', '-')}.json"
+    write_json(path, {"run": about} | _without_curves(result))
+    return path
+
+
+def page(results: Path) -> str:
+    """docs/results.md, from every entry in the folder, in the order of their names."""
+    entries = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+    return "\n".join([HEADER, *("\n".join(_entry(name, entry)) for name, entry in entries.items())])
+
+
+def numbers(results: Path) -> list[float]:
+    """Every number in the ledger, for whoever checks a quotation."""
+    return [value for path in sorted(results.glob("*.json")) for value in _numbers(json.loads(path.read_text("utf-8")))]
+
+
+def _without_curves(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_curves(part) for key, part in value.items() if key not in LEFT_OUT}
+    if isinstance(value, list):
+        return [_without_curves(part) for part in value]
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from _numbers(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield float(value)
+
+
+def _entry(name: str, entry: Json) -> Iterator[str]:
+    run = entry["run"]
+    yield f"## {name}\n"
+    yield f"{entry['claim']}\n"
+    yield f"    {run['command']}\n"
+    yield f"{run['date']}, commit {run['commit']}, {run['hardware']}, {_duration(run['seconds'])} of training.\n"
+    if "verdict" in entry:
+        yield f"**{entry['verdict']['headline']}**\n"
+    if "conditions" in entry:
+        yield from _conditions(entry["conditions"])
+    if "folders" in entry:
+        yield from _folders(entry["folders"])
+    if entry.get("noise"):
+        yield from _noise(entry["noise"])
+    for words, met in entry["expectations"].items():
+        yield f"* {'met' if met else '**missed**'}: {words}"
+    yield ""
+
+
+def _conditions(conditions: Sequence[Json]) -> Iterator[str]:
+    lfw = any("lfw" in condition["arms"]["clean"] for condition in conditions)
+    yield (
+        "| condition | seeds | protected: clean | random (best) | error-minimizing (best) | within | others: clean"
+        " | error-minimizing | AUC protected: clean | error-minimizing |"
+        + (" LFW AUC: clean | error-minimizing |" if lfw else "")
+        + " verdict |"
+    )
+    yield "|---" * (11 + 2 * lfw) + "|"
+    for condition in conditions:
+        yield _condition(condition, lfw)
+    yield ""
+
+
+def _condition(condition: Json, lfw: bool) -> str:
+    arms = condition["arms"]
+    rank1 = {arm: found["recognition"] for arm, found in arms.items()}
+    cells = [condition["name"], str(len(condition["seeds"])), _interval(rank1["clean"]["protected"]["last"])]
+    cells += [_last_and_best(rank1[arm]["protected"]) for arm in ("random", "error-minimizing")]
+    cells.append(_mean(rank1["error-minimizing"]["protected"].get("within")))
+    cells += [_mean(rank1[arm].get("others", {}).get("last")) for arm in ("clean", "error-minimizing")]
+    cells += [_mean(arms[arm]["verification"].get("protected", {}).get("auc")) for arm in ("clean", "error-minimizing")]
+    if lfw:
+        cells += [_mean(arms[arm].get("lfw", {}).get("auc"), 4) for arm in ("clean", "error-minimizing")]
+    return "| " + " | ".join([*cells, condition["verdict"]]) + " |"
+
+
+def _folders(folders: Mapping[str, Json]) -> Iterator[str]:
+    for folder, noises in folders.items():
+        yield f"Median of noise_kept (quartiles) on {folder}:\n"
+        yield "| | " + " | ".join(noises) + " | photos |"
+        yield "|---" * (len(noises) + 2) + "|"
+        first = next(iter(noises.values()))
+        for curve, points in first.items():
+            for value, numbers_ in points.items():
+                found = [noises[noise][curve][value] for noise in noises]
+                cells = [
+                    f"{one['median']:.2f} ({one['quartiles'][0]:.2f} to {one['quartiles'][1]:.2f})" for one in found
+                ]
+                yield f"| {curve} {value} | " + " | ".join(cells) + f" | {numbers_['photos']} |"
+        yield ""
+
+
+def _noise(noise: Mapping[str, Json]) -> Iterator[str]:
+    keys = list(next(iter(noise.values())))
+    yield "| noise | " + " | ".join(keys) + " |"
+    yield "|---" * (len(keys) + 1) + "|"
+    for name, found in noise.items():
+        yield f"| {name} | " + " | ".join("" if found[key] is None else f"{found[key]}" for key in keys) + " |"
+    yield ""
+
+
+def _interval(found: Json) -> str:
+    return (
+        f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+        if found.get("low") is not None
+        else _mean(found)
+    )
+
+
+def _last_and_best(found: Json) -> str:
+    return f"{_interval(found['last'])}, best {found['best']['mean']:.3f}"
+
+
+def _mean(found: Json | None, digits: int = 3) -> str:
+    return "" if found is None else f"{found['mean']:.{digits}f}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{max(round(seconds / 60), 1)} minutes"
+
+
+def main(runs: Sequence[str]) -> None:
+    """Record the runs, then write the page."""
+    for run in runs:
+        record(Path(run), RESULTS)
+    PAGE.write_text(page(RESULTS), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

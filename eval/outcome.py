@@ -1,0 +1,154 @@
+"""From a study's cells to its result.json, run.json and report.html: everything measured, judged and checked for faults."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eval.contenders import contenders
+from eval.countermeasures import COUNTERMEASURES
+from eval.data import StudyData
+from eval.engine import Job, Plan, cell_of, contender_of, lfw_of, loaded, seeds_of
+from eval.experiment import Condition, Expectation
+from eval.visibility import visibility
+from faceguard import __version__
+from faceguard.conclusion import conclude, judge
+from faceguard.measures import measure_arm
+from faceguard.outputs import write_json
+from faceguard.report import write_report
+from faceguard.study import ARMS, make_groups
+
+Json = dict[str, Any]
+PACKAGES = ("torch", "torchvision", "kornia", "numpy", "scikit-learn")
+
+
+def folder_of(plan: Plan) -> Path:
+    """Where the plan's report goes; every scale has a folder of its own."""
+    return plan.out / (plan.recipe.stem if plan.scale == "small" else f"{plan.recipe.stem}-{plan.scale}")
+
+
+def conclude_study(plan: Plan) -> Json:
+    """Measure every condition, judge it, and write the three files; gives what result.json holds.
+
+    The same cells give the same result.json: what differs from run to run (time, hardware, commit) stands in run.json.
+    """
+    data = loaded(plan)
+    study, seconds = data.study, 0.0
+    conditions = []
+    for condition in study.conditions:
+        measured, took = _measure(plan, data, condition)
+        conditions.append(measured)
+        seconds += took
+    used = {condition.adversary for condition in study.conditions}, {c.countermeasure for c in study.conditions}
+    not_run = [
+        name
+        for known, run in zip((contenders(plan.scale), COUNTERMEASURES), used, strict=True)
+        for name in known
+        if name not in run
+    ]
+    result = {
+        "title": plan.recipe.stem,
+        "claim": study.claim,
+        "paper": dict(study.paper),
+        "verdict": conclude(conditions, not_run),
+        "conditions": conditions,
+        "expectations": _expectations(study.expectations, conditions),
+        "noise": {noise: visibility(data, noise) for noise in dict.fromkeys(c.noise for c in study.conditions)},
+        "settings": _settings(plan, data),
+        "pictures": [],
+    }
+    out = folder_of(plan)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "result.json", result)
+    write_json(out / "run.json", about_run(seconds))
+    write_report(out)
+    return result
+
+
+def about_run(seconds: float) -> Json:
+    """What differs from run to run: command, commit, versions, hardware, the cells' seconds, the day."""
+    return {
+        "command": shlex.join(["python", "-m", "eval", *sys.argv[1:]]),
+        "commit": _commit(),
+        "version": __version__,
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "hardware": f"{os.cpu_count()} cores {platform.machine()}, {_accelerator()}",
+        "seconds": round(seconds),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+
+
+def _measure(plan: Plan, data: StudyData, condition: Condition) -> tuple[Json, float]:
+    """One condition of result.json, and the seconds that its cells took."""
+    protected, seeds = data.protected(condition), list(seeds_of(plan, condition))
+    groups = make_groups(data.test, protected)
+    arms, seconds = {}, 0.0
+    for arm in ARMS:
+        cells = [cell_of(plan, Job(condition=condition, arm=arm, seed=seed)) for seed in seeds]
+        seconds += sum(float(cell["seconds"]) for cell in cells)
+        lfw = lfw_of(plan)
+        arms[arm] = measure_arm(cells, data.test, groups, pairs=None if lfw is None else lfw[1])
+    measured: Json = {
+        "name": condition.name,
+        "adversary": condition.adversary,
+        "countermeasure": condition.countermeasure,
+        "noise": condition.noise,
+        "protected": len(protected),
+        "identities": len(data.test.names),
+        "seeds": seeds,
+        "doubts": data.doubts(condition),
+        "arms": arms,
+    }
+    found = judge(measured)
+    return measured | {"verdict": found.outcome, "reasons": found.reasons}, seconds
+
+
+def _expectations(expected: tuple[Expectation, ...], conditions: list[Json]) -> dict[str, bool]:
+    """Each expectation in words, for every condition it is about, and whether the mean over seeds meets it."""
+    met = {}
+    for expectation in expected:
+        for condition in conditions:
+            clean, noisy = (condition["arms"][arm]["recognition"] for arm in ("clean", "error-minimizing"))
+            if expectation.fits(condition["name"]) and expectation.group in clean:
+                reference = clean[expectation.group]["last"]["mean"]
+                found = noisy[expectation.group][expectation.epoch]["mean"]
+                met[f"{condition['name']}: {expectation}"] = expectation.met(found, reference)
+    return met
+
+
+def _settings(plan: Plan, data: StudyData) -> Json:
+    study = data.study
+    adversaries = {
+        name: contender_of(plan, condition) for condition in study.conditions for name in [condition.adversary]
+    }
+    return {
+        "scale": plan.scale,
+        "precision": plan.precision,
+        "data_seed": study.data_seed,
+        "faces": {"folder": study.faces, "training": len(data.train), "testing": len(data.test)},
+        "upload": None if study.upload is None else asdict(study.upload),
+        "adversaries": {name: repr(one.adversary) for name, one in adversaries.items()},
+        "countermeasures": {c.countermeasure: repr(COUNTERMEASURES[c.countermeasure]) for c in study.conditions},
+        "noises": {name: asdict(recipe) for name, recipe in study.noises.items()},
+    }
+
+
+def _commit() -> str | None:
+    """The clone's commit, with a + when something is not committed; None outside a clone."""
+    words = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _accelerator() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

@@ -1,0 +1,159 @@
+"""How much of a noise survives publication: noise_kept over JPEG quality, scaling and the face's size in the photo.
+
+photo -> protected at full size -> published (scaled, JPEG 4:2:0) -> found and aligned again -> correlation with the row
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from eval.banks import PLAIN, SHIPPED, WITH_THE_PACKAGE
+from eval.scales import Scale
+from faceguard import readers
+from faceguard.bank import NoiseBank
+from faceguard.errors import DataError, PhotoError
+from faceguard.faces import TEMPLATE_SIZE, add_to_faces
+from faceguard.pool import in_order
+from faceguard.protect import Protection, usable_faces
+from faceguard.readers.record import Record
+from faceguard.survival import noise_kept, published
+
+LONGEST_SIDE = 1600  # pixels: larger photos are scaled down first, as services do
+SCALED_QUALITY = 90  # of the JPEG that a scaled photo becomes
+LOSSLESS = "lossless"
+QUALITY, SCALE, FACE, COMPRESSED_FACE = "JPEG quality", "scaled to", "face of pixels", "face of pixels, JPEG 75"
+Kept = dict[tuple[str, str, float], float | None]  # noise, curve, value -> noise_kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurvivalStudy:
+    """The photos (folders below the data folder, every n-th photo of each), and the points of the curves.
+
+    ``lossless_at_least`` and ``compressed_at_least`` (JPEG 75) are claims about the shipped noise's median in each folder.
+    """
+
+    claim: str
+    photos: Mapping[str, int]
+    qualities: tuple[int, ...] = (50, 60, 70, 75, 80, 90, 95, 100)
+    scales: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9)
+    face_sizes: tuple[int, ...] = (20, 30, 45, 70, 112, 160)
+    noises: tuple[str, ...] = (SHIPPED, PLAIN)
+    most: int | None = None  # photos of each folder
+    lossless_at_least: float = 0.8
+    compressed_at_least: float = 0.6
+
+    def at(self, scale: Scale) -> "SurvivalStudy":
+        """The study as it is run at ``scale``: for smoke, two photos of each folder, one point a curve, nothing expected."""
+        if scale != "smoke":
+            return self
+        few = {"qualities": (75,), "scales": (0.5,), "face_sizes": (45,), "most": 2}
+        return replace(self, lossless_at_least=-1, compressed_at_least=-1, **few)  # type: ignore[arg-type]
+
+
+def survive(study: SurvivalStudy, data: Path, *, workers: int, progress: Callable[[int, int], None]) -> dict[str, Any]:
+    """Folder -> noise -> curve -> value -> median, quartiles and number of photos; and the expectations.
+
+    Raises DataError for a folder in which no photo shows a usable face.
+    """
+    tasks = {folder: list(readers.find(data / folder)[::every][: study.most]) for folder, every in study.photos.items()}
+    done, count = 0, sum(map(len, tasks.values()))
+    found: dict[str, Any] = {}
+    for folder, records in tasks.items():
+        kept: dict[tuple[str, str, float], list[float]] = {}
+        for one in in_order(partial(_keep, study), list(enumerate(records)), workers=workers):
+            for key, value in one.items():
+                if value is not None:
+                    kept.setdefault(key, []).append(value)
+            done += 1
+            progress(done, count)
+        if not kept:
+            raise DataError(f"No photo in {data / folder} shows a usable face; name another folder.")
+        found[folder] = _summary(kept)
+    return {"claim": study.claim, "folders": found, "expectations": _expectations(study, found)}
+
+
+def _keep(study: SurvivalStudy, task: tuple[int, Record]) -> Kept:
+    """Every point of the curves for one photo; nothing for a photo without a usable face."""
+    number, record = task
+    try:
+        pixels = _bounded(record.read())
+    except PhotoError:
+        return {}
+    kept: Kept = {}
+    for noise in study.noises:
+        for curve, value, original, publish in _points(study, pixels):
+            kept[noise, curve, value] = _one(original, _bank(noise), number, publish)
+    return kept
+
+
+Publish = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+def _points(study: SurvivalStudy, pixels: NDArray[np.uint8]) -> Iterator[tuple[str, float, NDArray[np.uint8], Publish]]:
+    """Curve, value, the photo to protect and what then happens to it."""
+    yield LOSSLESS, 1.0, pixels, lambda written: written
+    for quality in study.qualities:
+        yield QUALITY, quality, pixels, partial(published, quality=quality)
+    for scale in study.scales:
+        yield SCALE, scale, pixels, partial(published, quality=SCALED_QUALITY, scale=scale)
+    matrices, _, _ = usable_faces(pixels, Protection(bank=_bank(SHIPPED)))
+    if not matrices:
+        return
+    side = TEMPLATE_SIZE / float(np.hypot(*matrices[0][0, :2]))  # of the crop in the photo
+    for size in study.face_sizes:
+        if size <= side:
+            small = _scaled(pixels, size / side)
+            yield FACE, size, small, lambda written: written
+            yield COMPRESSED_FACE, size, small, partial(published, quality=75)
+
+
+def _one(original: NDArray[np.uint8], bank: NoiseBank, row: int, publish: Publish) -> float | None:
+    matrices, _, _ = usable_faces(original, Protection(bank=bank))
+    if not matrices:
+        return None
+    delta = bank.delta(row % len(bank)).numpy()
+    written = add_to_faces(original, matrices, delta, bank.epsilon)
+    return noise_kept(original, publish(written), delta, size=bank.size)
+
+
+@cache
+def _bank(noise: str) -> NoiseBank:
+    return WITH_THE_PACKAGE[noise]()
+
+
+def _bounded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return _scaled(pixels, min(1.0, LONGEST_SIDE / max(pixels.shape[:2])))
+
+
+def _scaled(pixels: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    if factor == 1:
+        return pixels
+    height, width = (max(round(factor * side), 1) for side in pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _summary(kept: Mapping[tuple[str, str, float], list[float]]) -> dict[str, Any]:
+    """noise -> curve -> value, as text -> median, quartiles, photos."""
+    found: dict[str, Any] = {}
+    for (noise, curve, value), values in kept.items():
+        low, middle, high = (round(float(q), 3) for q in np.percentile(values, (25, 50, 75)))
+        numbers = {"median": middle, "quartiles": [low, high], "photos": len(values)}
+        found.setdefault(noise, {}).setdefault(curve, {})[f"{value:g}"] = numbers
+    return found
+
+
+def _expectations(study: SurvivalStudy, found: Mapping[str, Any]) -> dict[str, bool]:
+    met = {}
+    for folder, noises in found.items():
+        lossless = noises[SHIPPED][LOSSLESS]["1"]["median"]
+        met[f"{folder}: lossless at least {study.lossless_at_least:g}"] = lossless >= study.lossless_at_least
+        if "75" in noises[SHIPPED].get(QUALITY, {}):
+            compressed = noises[SHIPPED][QUALITY]["75"]["median"]
+            met[f"{folder}: JPEG 75 at least {study.compressed_at_least:g}"] = compressed >= study.compressed_at_least
+    return met

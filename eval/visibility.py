@@ -1,0 +1,86 @@
+"""How visible a noise is: to the eye (levels, PSNR, SSIM, LPIPS) and to a small classifier (detectability).
+
+Detectability is the AUC of a network that learns to tell protected faces from clean ones on half of the identities and is
+tried on the other half, whose rows it has never seen: 0.5 means that the presence of noise cannot be told.
+
+N photos, S x S pixels.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from eval.data import StudyData
+from faceguard.adversary import Scratch
+from faceguard.bank import NoiseBank
+from faceguard.decode import resize_faces
+from faceguard.device import make_fabric
+from faceguard.identities import Faces, merge
+from faceguard.quality import quality
+from faceguard.study import protect_faces
+from faceguard.train import TrainSettings
+
+LPIPS_BACKBONE = "alexnet-owt-7be5be79.pth"
+SAMPLE = 100  # faces whose PSNR and SSIM are averaged
+DETECTOR = Scratch(model="resnet-18", width=8, size=64, train=TrainSettings(epochs=5, batch_size=32))
+
+
+def visibility(data: StudyData, noise: str) -> dict[str, Any]:
+    """The numbers of one noise on the study's training faces, as aligned crops: levels, dB, SSIM in [0, 1], LPIPS, AUC.
+
+    ``lpips`` is None unless the package lpips is installed and AlexNet's weights are in torch's cache folder.
+    """
+    bank = data.bank(noise)
+    clean, noisy = carrying_pairs(data, bank)
+    picked = np.unique(np.linspace(0, len(clean) - 1, num=min(SAMPLE, len(clean))).astype(np.int64))
+    found = [quality(clean.pixels[i], noisy.pixels[i]) for i in picked]
+    return {
+        "epsilon_levels": round(255 * bank.epsilon, 2),
+        "cells": bank.cells,
+        "max_change": max(one.max_change for one in found),
+        "psnr": round(float(np.mean([one.psnr for one in found])), 2),
+        "ssim": round(float(np.mean([one.ssim for one in found])), 4),
+        "lpips": _lpips(clean.pixels[picked], noisy.pixels[picked]),
+        "detectability_auc": round(detectability(clean, noisy, seed=data.study.data_seed), 4),
+    }
+
+
+def carrying_pairs(data: StudyData, bank: NoiseBank) -> tuple[Faces, Faces]:
+    """All training faces, clean, and the same with a row for every identity."""
+    rows = {name: i % len(bank) for i, name in enumerate(data.train.names)}
+    return data.train, protect_faces(data.train, bank, rows)
+
+
+def detectability(clean: Faces, noisy: Faces, *, seed: int) -> float:
+    """AUC, in [0, 1], of telling ``noisy`` from ``clean`` faces of identities that the detector has not seen."""
+    half = len(clean.names) // 2
+    known, unseen = (_labelled(clean, noisy, part) for part in (slice(None, half), slice(half, None)))
+    attack = DETECTOR.attack(make_fabric(device="cpu", precision="bf16"), known, unseen, seed=seed)
+    scores = attack.logits[:, 1].astype(np.float64) - attack.logits[:, 0]
+    return float(roc_auc_score(unseen.labels, scores))
+
+
+def _labelled(clean: Faces, noisy: Faces, part: slice) -> Faces:
+    """The faces of some identities under two labels: 0 clean, 1 noisy."""
+    sides = []
+    for name, faces in (("clean", clean), ("noisy", noisy)):
+        small = resize_faces(faces.of(faces.names[part]), DETECTOR.size)
+        sides.append(replace(small, labels=np.zeros(len(small), dtype=np.int64), names=(name,)))
+    return merge(*sides)
+
+
+def _lpips(clean: np.ndarray, noisy: np.ndarray) -> float | None:
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / LPIPS_BACKBONE
+    try:
+        import lpips
+    except ImportError:
+        return None
+    if not weights.is_file():  # it would fetch them, and nothing here goes online unasked
+        return None
+    first, second = (torch.from_numpy(p).permute(0, 3, 1, 2).float() / 127.5 - 1 for p in (clean, noisy))
+    with torch.inference_mode():
+        return round(float(lpips.LPIPS(net="alex", verbose=False)(first, second).mean()), 4)

@@ -1,0 +1,113 @@
+"""Cells side by side: in two processes, by two commands at once, on a queue, and after a kill."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import arrays_equal, data, trainings  # noqa: F401
+
+from eval.cells import run_cell
+from eval.engine import Plan, jobs_of, run_jobs
+from faceguard.device import make_fabric
+
+ROOT = Path(__file__).parents[1]
+RECIPE = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+import eval.contenders
+from eval.banks import BankRecipe
+from eval.experiment import Condition, Contender, FaceStudy
+from commands import quick_noise
+from studies import SMALL
+eval.contenders.SMALL = {{"small": Contender(adversary=SMALL, seeds=(0,))}}
+eval.contenders.contenders.cache_clear()
+experiment = FaceStudy(
+    claim="", faces="people", noises={{"own": BankRecipe(faces="people", settings=quick_noise())}},
+    conditions=(Condition(adversary="small", noise="own", protected=2),), expectations=(),
+)
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe that brings its own adversary into whatever process runs it."""
+    path = tmp_path / "tiny.py"
+    path.write_text(RECIPE.format(root=str(ROOT), tests=str(ROOT / "tests")))
+    return path
+
+
+def command(recipe, data, out, *words):
+    line = ("-m", "eval", recipe, "--data", data, "--out", out, "--precision", "fp32", *words)
+    return [sys.executable, *map(str, line)]
+
+
+def cells(out):
+    found = {path.name: dict(np.load(path)) for path in (out / "cells").glob("*.npz")}
+    return {name: {key: array for key, array in cell.items() if key != "seconds"} for name, cell in found.items()}
+
+
+def test_two_commands_at_once_share_the_work_and_find_what_one_would(recipe, data, tmp_path):
+    both = [subprocess.Popen(command(recipe, data, tmp_path / "two", "--jobs", jobs), cwd=ROOT) for jobs in (1, 1)]
+    assert [one.wait(timeout=300) for one in both] == [0, 0]
+    subprocess.run(command(recipe, data, tmp_path / "one"), cwd=ROOT, check=True)
+    alone, together = cells(tmp_path / "one"), cells(tmp_path / "two")
+    assert alone.keys() == together.keys()
+    assert all(arrays_equal(alone[name], together[name]) for name in alone)
+    results = [(tmp_path / name / "tiny" / "result.json").read_bytes() for name in ("one", "two")]
+    assert results[0] == results[1]
+
+
+def test_a_killed_sweep_goes_on_without_repeating_a_finished_cell(recipe, data, tmp_path):
+    out = tmp_path / "runs"
+    sweep = subprocess.Popen(command(recipe, data, out), cwd=ROOT)
+    until = time.monotonic() + 240
+    while not list((out / "cells").glob("*.npz")) and sweep.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "cells").glob("*.npz") if "tmp" not in path.name}
+    assert before
+    subprocess.run(command(recipe, data, out), cwd=ROOT, check=True)
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "cells").glob("*.npz") if "tmp" not in path.name}
+    assert len(after) == 3
+    assert before.items() <= after.items()
+    assert len(json.loads((out / "tiny" / "result.json").read_text())["conditions"]) == 1
+
+
+def test_cells_are_computed_as_tasks_of_a_queue(recipe, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    plan = Plan(recipe=recipe, data=data, out=tmp_path / "runs", precision="fp32")
+    jobs = jobs_of(plan)
+    done = list(run_jobs(plan, jobs, cluster="local"))
+    assert [job for job, _ in done] == jobs
+    assert all(seconds > 0 for _, seconds in done)
+    assert len(cells(tmp_path / "runs")) == 3
+
+
+def test_a_cell_that_is_being_written_is_waited_for(data, trainings, tmp_path, monkeypatch):
+    """The second of two that ask for one cell finds it, and the lock is held while it is computed."""
+    from filelock import FileLock, Timeout
+    from studies import SMALL
+
+    from faceguard.adversary import Scratch
+    from faceguard.decode import load_faces
+    from faceguard.identities import split
+
+    train, test = split(load_faces(data / "people", size=32), seed=0)
+    attack = Scratch.attack
+
+    def watched(self, *arguments, **keywords):
+        (lock,) = tmp_path.glob("*.lock")
+        with pytest.raises(Timeout):
+            FileLock(lock).acquire(timeout=0)
+        return attack(self, *arguments, **keywords)
+
+    monkeypatch.setattr(Scratch, "attack", watched)
+    for _ in range(2):
+        run_cell(make_fabric(device="cpu"), train, test, SMALL, seed=0, lfw=None, folder=tmp_path)
+    assert len(trainings) == 1
