@@ -5,7 +5,6 @@ the data folder. Training from scratch is what error-minimizing noise is made ag
 the adaptive adversaries are there to show where it ends.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from eval.adaptive import NoiseAugmented, Projecting
@@ -40,6 +39,3 @@ FINE_TUNED = Contender(adversary=FineTuned(weights=MOBILEFACENET_CASIA), seeds=(
 AVERAGING = Contender(adversary=Averaging(then=SMALL), seeds=(0,))
 PROJECTING = Contender(adversary=Projecting(then=SMALL), seeds=(0,))
 NOISE_AUGMENTED = Contender(adversary=NoiseAugmented(then=SMALL), seeds=(0,))
-
-FACES_SMALL_SCALE: Mapping[str, Contender] = {"resnet-18": RESNET, "inception-resnet-v1": INCEPTION}
-PRESENCE: Mapping[str, Contender] = {"resnet-18": RESNET, "resnet-18-at-112": RESNET_112}

@@ -14,6 +14,15 @@ SMALL: Mapping[str, Contender] = {
     "resnet-18": adversaries.RESNET,
     "resnet-18-at-112": adversaries.RESNET_112,
     "inception-resnet-v1": adversaries.INCEPTION,
+    "mobilefacenet": adversaries.MOBILEFACENET,
+    "resnet-18-arcface": adversaries.RESNET_ARCFACE,
+    "sface-nearest": adversaries.SFACE_NEAREST,
+    "sface-linear": adversaries.SFACE_LINEAR,
+    "mobilefacenet-nearest": adversaries.MOBILEFACENET_FROZEN,
+    "fine-tuned": adversaries.FINE_TUNED,
+    "averaging": adversaries.AVERAGING,
+    "projecting": adversaries.PROJECTING,
+    "noise-augmented": adversaries.NOISE_AUGMENTED,
 }
 FULL_EPOCHS = 50  # the paper's, for faces
 TINY = {"epochs": 2, "batch_size": 8}
