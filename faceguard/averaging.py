@@ -8,8 +8,9 @@ an identity the row cancels, so the scatter S of x_i - mean_k is free of it. Wit
 
     W (M x d) the deviations of M photos, S = W' W / m:  delta_k = d_k - W' (W W' + m n tau I)^-1 W d_k   (Woodbury)
 
-so that M, not d, limits the cost. On aligned faces of 64 px the estimate correlates 0.84 with the true rows, the plain
-difference of means 0.47 and its high-pass 0.68 (105 identities of 24 photos).
+so that M, not d, limits the cost. Correlation with the true rows on aligned faces of 112 px (105 identities of 24 photos,
+50 protected at epsilon 16): error-minimizing 0.86, random 0.95; the plain difference of means 0.47 and 0.45; its
+high-pass (sigma 4 px) 0.68 and 0.88.
 """
 
 from dataclasses import dataclass, field, replace

@@ -58,7 +58,6 @@ def test_nothing_but_rounding_is_left_in_the_span_and_nothing_outside_is_touched
     middle = torch.from_numpy(center).permute(2, 0, 1).flatten()
     before, after = flat(faces) - middle, flat(found) - middle
     assert (after @ basis.T).norm(dim=1).max() <= 0.5 * 192**0.5  # each of 192 values is rounded by at most one half
-    assert (before @ basis.T).norm(dim=1).max() > 10
     outside = before - before @ basis.T @ basis
     assert (after - outside).abs().max() <= 0.501
 
