@@ -152,7 +152,9 @@ def train(
 
 @app.command()
 def eval_lfw(
-    model: Annotated[str, typer.Argument(help="Run folder, .onnx, MobileFaceNet .ckpt, vggface2, casia-webface, buffalo_l.")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder, .onnx, MobileFaceNet .ckpt, vggface2, casia-webface, buffalo_l.")
+    ],
     lfw: Annotated[Path, typer.Option(help="LFW's folder of images, raw or aligned, or insightface's lfw.bin.")],
     out: Out,
     pairs: Annotated[Path | None, typer.Option(help="pairs.txt; by default the one in or beside the folder.")] = None,

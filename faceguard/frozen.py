@@ -23,7 +23,7 @@ from faceguard.errors import DataError, RunError
 from faceguard.identification import embed
 from faceguard.identities import Faces
 from faceguard.published import PUBLISHED, sha256
-from faceguard.runs import load_model, weights_file
+from faceguard.runs import load_model, model_files
 from faceguard.train import ChangeBatch
 
 CHUNK = 1024  # probes that are compared with the whole gallery at once
@@ -96,13 +96,12 @@ def locate(weights: str, folder: Path) -> str:
 
 
 def weights_hash(weights: str) -> str:
-    """SHA-256 of the file behind ``weights``. Raises RunError when there is none."""
-    file = weights_file(weights)
+    """SHA-256 of every file behind ``weights``. Raises RunError when one is missing."""
     try:
-        return sha256(file)
+        return " ".join(sha256(file) for file in model_files(weights))
     except OSError as error:
         raise RunError(
-            f"The weights {file} cannot be read ({error.strerror}); put them there, or leave this adversary out."
+            f"The weights {error.filename} cannot be read ({error.strerror}); put them there, or leave this adversary out."
         ) from error
 
 

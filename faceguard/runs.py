@@ -164,8 +164,9 @@ def load_model(name: str, *, download: bool = False) -> Embedder:
     )
 
 
-def weights_file(name: str) -> Path:
-    """The file that holds MODEL's weights, present or not; ``name`` as for ``load_model``."""
+def model_files(name: str) -> tuple[Path, ...]:
+    """The files that determine MODEL, present or not; ``name`` as for ``load_model``."""
     if name in PUBLISHED:
-        return published_file(name)
-    return Path(name) / WEIGHTS_FILE if Path(name).is_dir() else Path(name)
+        return (published_file(name),)
+    path = Path(name)
+    return (path / WEIGHTS_FILE, path / RUN_FILE) if path.is_dir() else (path,)

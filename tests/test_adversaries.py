@@ -14,6 +14,7 @@ from eval.experiment import Contender
 from eval.fine_tuning import FineTuned
 from faceguard.adversary import Scratch
 from faceguard.averaging import Averaging
+from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
 from faceguard.device import make_fabric
 from faceguard.errors import RunError
@@ -119,9 +120,11 @@ def test_no_two_adversaries_share_a_cell(faces, data):
         "another share": NoiseAugmented(then=SCRATCH, banks=("plain",), share=1.0),
         "noise, then arcface": NoiseAugmented(then=replace(SCRATCH, head="arcface"), banks=("plain",)),
     }
-    hashes = [cell_hash(*faces, adversary.located(data), 0, FABRIC) for adversary in variants.values()]
+    hashes = [
+        cell_hash(*faces, adversary.located(data), Countermeasure(), 0, FABRIC) for adversary in variants.values()
+    ]
     assert len(set(hashes)) == len(variants)
-    again = [cell_hash(*faces, adversary.located(data), 0, FABRIC) for adversary in variants.values()]
+    again = [cell_hash(*faces, adversary.located(data), Countermeasure(), 0, FABRIC) for adversary in variants.values()]
     assert hashes == again
 
 
