@@ -79,7 +79,9 @@ class Adversary(Protocol):
 class Scratch:
     """A recognizer trained from scratch: the network, the face size in pixels, the head, and the training.
 
-    ``scale`` and ``margin`` concern ``head="arcface"`` alone, see ``faceguard.arcface``; ``width`` resnet-18 alone.
+    ``scale`` and ``margin`` concern ``head="arcface"`` alone, see ``faceguard.arcface``; ``width`` resnet-18 alone. The paper's
+    64 and 0.5 are for millions of photos: on 105 identities of 24 (resnet-18, 64 px, 25 epochs) rank-1 was 0.31 with
+    16 and 0.2, 0.30 with 32 and 0.2, and 0.28 with the paper's, so the first are the defaults.
     """
 
     model: str = "resnet-18"

@@ -117,7 +117,7 @@ def test_no_two_adversaries_share_a_cell(faces, data):
         "averaging, then arcface": Averaging(then=replace(SCRATCH, head="arcface")),
         "projecting, then arcface": Projecting(then=replace(SCRATCH, head="arcface"), banks=("plain",)),
         "another rank": Projecting(then=SCRATCH, rows="estimated", rank=3),
-        "another share": NoiseAugmented(then=SCRATCH, banks=("plain",), share=1.0),
+        "another share": NoiseAugmented(then=SCRATCH, banks=("plain",), share=0.5),
         "noise, then arcface": NoiseAugmented(then=replace(SCRATCH, head="arcface"), banks=("plain",)),
     }
     hashes = [
