@@ -173,7 +173,7 @@ def test_a_result_of_which_little_is_known_has_a_report_too(tmp_path):
     empty = result_of(not_run=(), expectations={}, paper={}, noise={}, settings={})
     found = write(tmp_path, empty, run=None)
     assert found.heading() == "Inconclusive: nothing was run." and found.kind() == "open"
-    assert "there is no run.json" in found.text and "There are others." in found.text
+    assert "there is no run.json" in found.text and "Nothing is listed as left out." in found.text
     found = write(tmp_path, result_of(simple_condition(clean=(None,)), condition_of({}, name="no arm")))
     assert found.kind() == "open" and found.open == found.wrong == []
 
