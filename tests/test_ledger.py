@@ -1,0 +1,102 @@
+"""The ledger holds every number that is quoted, and its page is made of it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from eval import ledger
+from faceguard.errors import DataError
+
+ROOT = Path(__file__).parents[1]
+
+
+def rate(mean, *, low=None, high=None):
+    return {"mean": mean, "low": low, "high": high, "over": None, "seeds": [mean], "identities": None}
+
+
+def arm(protected, others):
+    def group(value):
+        return {
+            "last": rate(value, low=value - 0.1, high=value + 0.1),
+            "best": rate(value),
+            "within": rate(value),
+        }
+
+    return {
+        "recognition": {"protected": group(protected), "others": group(others)},
+        "verification": {"protected": {"auc": rate(0.9)}},
+        "curves": {"loss": [1, 2]},
+        "roc": {"protected": {"far": [0.1], "tar": [0.5]}},
+    }
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run's folder."""
+    folder = tmp_path / "runs" / "my_study"
+    folder.mkdir(parents=True)
+    condition = {
+        "name": "resnet-18, none, shipped, 5 protected",
+        "seeds": [0],
+        "verdict": "protected",
+        "arms": {"clean": arm(0.5, 0.6), "random": arm(0.4, 0.6), "error-minimizing": arm(0.03, 0.61)},
+    }
+    result = {
+        "claim": "It protects.",
+        "verdict": {"headline": "Protected in the only condition that was run."},
+        "conditions": [condition],
+        "expectations": {"resnet-18: protected at most 0.1 of clean": True, "others at least 0.9": False},
+        "noise": {"shipped": {"epsilon_levels": 8.0, "lpips": None}},
+        "pictures": ["x"],
+    }
+    about = {
+        "command": "python -m eval my_study.py",
+        "commit": "abc",
+        "hardware": "2 cores",
+        "seconds": 7200,
+        "date": "2026-01-01",
+    }
+    for name, content in (("result.json", result), ("run.json", about)):
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def test_an_entry_is_the_result_without_curves_and_says_how_it_was_made(run, tmp_path):
+    path = ledger.record(run, tmp_path / "results")
+    entry = json.loads(path.read_text())
+    assert path.name == "my-study.json"
+    assert entry["run"]["command"] == "python -m eval my_study.py"
+    assert entry["conditions"][0]["arms"]["clean"].keys() == {"recognition", "verification"}
+    assert "pictures" not in entry
+
+
+def test_the_page_shows_command_hardware_controls_and_what_was_missed(run, tmp_path):
+    ledger.record(run, tmp_path / "results")
+    page = ledger.page(tmp_path / "results")
+    assert "    python -m eval my_study.py" in page
+    assert "commit abc, 2 cores, 2.0 hours of training" in page
+    assert "| resnet-18, none, shipped, 5 protected | 1 | 0.500 (0.400 to 0.600) | 0.400" in page
+    assert "* missed: others at least 0.9" not in page
+    assert "* **missed**: others at least 0.9" in page
+    assert "* met: resnet-18: protected at most 0.1 of clean" in page
+    assert "**Protected in the only condition that was run.**" in page
+
+
+def test_a_folder_without_a_finished_run_is_a_sentence(tmp_path):
+    with pytest.raises(DataError, match="holds no finished run"):
+        ledger.record(tmp_path, tmp_path / "results")
+
+
+def test_the_page_in_docs_is_made_of_the_ledger():
+    assert ledger.PAGE.read_text(encoding="utf-8") == ledger.page(ledger.RESULTS)
+
+
+def test_every_number_in_the_readmes_results_is_in_the_ledger():
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Results")[1].split("\n## ")[0]
+    quoted = re.findall(r"(?<![\d.])\d\.\d{2,4}(?![\d.])", section)
+    known = ledger.numbers(ledger.RESULTS)
+    assert len(quoted) > 10
+    strange = [text for text in quoted if not any(f"{value:.{len(text) - 2}f}" == text for value in known)]
+    assert not strange, f"these numbers of the README are not in results/: {strange}"
