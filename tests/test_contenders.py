@@ -1,0 +1,84 @@
+"""Adversaries by name and scale; scales cut data; expectations are sentences that decide."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from eval.adversaries import SMALL as RESNET_SMALL
+from eval.banks import BankRecipe
+from eval.contenders import SMALL, contenders
+from eval.experiment import Condition, Expectation, FaceStudy
+from eval.scales import LIMITS, Limits
+from faceguard.adversary import Scratch
+from faceguard.readers.record import Record
+
+
+def records(*counts):
+    return [Record(f"{person}/{i}", str(person), lambda: None) for person, n in enumerate(counts) for i in range(n)]
+
+
+def test_every_scale_knows_the_same_adversaries():
+    assert contenders("smoke").keys() == contenders("small").keys() == contenders("full").keys()
+    assert contenders("small") is SMALL
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_smoke_is_tiny_and_full_is_the_papers_size(name):
+    def trainings(adversary):
+        inner = [getattr(adversary, field, None) for field in ("then", "train")]
+        return [
+            part for one in inner if one is not None for part in ([one] if hasattr(one, "epochs") else trainings(one))
+        ]
+
+    for scale, epochs in (("smoke", 2), ("full", 50)):
+        assert {one.epochs for one in trainings(contenders(scale)[name].adversary)} <= {epochs}
+    assert len(contenders("smoke")[name].seeds) == 1
+    adversary = contenders("full")[name].adversary
+    if isinstance(adversary, Scratch):
+        assert (adversary.width, adversary.size) == (64, 112)
+    assert contenders("small")["resnet-18"].adversary == RESNET_SMALL
+
+
+def test_limits_take_the_first_photos_of_the_first_people():
+    assert [r.key for r in Limits(identities=2, photos=1).apply(records(3, 2, 4))] == ["0/0", "1/0"]
+    everything = records(3, 2)
+    assert Limits().apply(everything) == everything
+
+
+def test_a_study_at_smoke_protects_few_and_its_noise_is_hasty():
+    study = FaceStudy(
+        claim="",
+        faces="",
+        conditions=tuple(Condition(protected=count) for count in (50, 60, None)),
+        noises={"own": BankRecipe(faces="")},
+    )
+    smoke = study.at("smoke")
+    assert [condition.protected for condition in smoke.conditions] == [3, None]
+    assert smoke.noises["own"].limits == LIMITS["smoke"]
+    assert smoke.noises["own"].settings.stop_error > 0.9
+    assert study.at("small") is study
+
+
+@pytest.mark.parametrize(
+    ("expectation", "rank1", "met"),
+    [
+        (Expectation(at_most=0.1), 0.08, True),
+        (Expectation(at_most=0.1), 0.081, False),
+        (Expectation(at_least=0.9), 0.721, True),
+        (Expectation(at_least=0.9), 0.719, False),
+        (Expectation(at_least=0.9), math.nan, False),
+        (Expectation(at_most=0.1), math.nan, False),
+    ],
+)
+def test_an_expectation_is_a_share_of_the_clean_arms_rank1(expectation, rank1, met):
+    assert expectation.met(rank1, 0.8) is met
+
+
+def test_an_expectation_reads_as_a_sentence_and_fits_names_by_pattern():
+    expectation = Expectation(group="others", at_least=0.9, epoch="best", where="*coarse-8*")
+    assert str(expectation) == "others at least 0.9 of clean, best epoch"
+    condition = Condition(noise="coarse-8", photos=0.5, assign="nearest", noisy_others=True, original=True)
+    assert condition.name == ("resnet-18, none, coarse-8, 50 protected, 50% of photos, nearest, noisy others, original")
+    assert expectation.fits(condition.name)
+    assert not expectation.fits(replace(condition, noise="fine-8").name)

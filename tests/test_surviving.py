@@ -1,0 +1,79 @@
+"""How much of a noise survives publication: the curves, their points, and what is claimed about them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+from commands import coarse_bank
+from PIL import Image
+
+import eval.__main__ as harness
+from eval.surviving import COMPRESSED_FACE, FACE, LOSSLESS, QUALITY, SCALE, SurvivalStudy, survive
+from faceguard.errors import DataError
+
+FEW = {"qualities": (30, 95), "scales": (0.5,), "face_sizes": (40, 5000)}
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    (tmp_path / "photos" / "ann").mkdir(parents=True)
+    astronaut = skimage.data.astronaut()[:300, 60:400]
+    for i in range(2):
+        Image.fromarray(np.clip(astronaut.astype(int) + 9 * i, 0, 255).astype(np.uint8)).save(
+            tmp_path / "photos" / "ann" / f"{i}.png"
+        )
+    Image.new("RGB", (200, 200)).save(tmp_path / "photos" / "ann" / "wall.png")
+    (tmp_path / "photos" / "ann" / "broken.jpg").write_text("no photo")
+    fine = coarse_bank()
+    rows = np.random.default_rng(0).integers(-127, 128, fine.rows.shape).astype(np.int8)
+    banks = {"shipped": lambda: coarse_bank(), "plain": lambda: replace(fine, rows=fine.rows.new_tensor(rows))}
+    monkeypatch.setattr("eval.surviving.WITH_THE_PACKAGE", banks)
+    from eval.surviving import _bank
+
+    _bank.cache_clear()
+    yield tmp_path
+    _bank.cache_clear()
+
+
+def test_the_curves_hold_every_point_for_photos_with_a_face_and_coarse_noise_survives_better(photos):
+    seen = []
+    study = SurvivalStudy(claim="", photos={"photos": 1}, **FEW)
+    found = survive(study, photos, workers=1, progress=lambda done, count: seen.append((done, count)))
+    assert seen == [(i, 4) for i in range(1, 5)]
+    coarse, fine = (found["folders"]["photos"][noise] for noise in ("shipped", "plain"))
+    assert coarse.keys() == {LOSSLESS, QUALITY, SCALE, FACE, COMPRESSED_FACE}
+    assert coarse[QUALITY].keys() == {"30", "95"}
+    assert coarse[FACE].keys() == {"40"}  # the photo's own face is smaller than 5000 pixels
+    assert coarse[LOSSLESS]["1"]["photos"] == 2
+    assert coarse[LOSSLESS]["1"]["median"] > 0.8
+    assert coarse[QUALITY]["95"]["median"] > coarse[QUALITY]["30"]["median"]
+    for curve, point in ((QUALITY, "30"), (SCALE, "0.5"), (FACE, "40")):
+        assert coarse[curve][point]["median"] > fine[curve][point]["median"] + 0.1
+
+
+def test_claims_are_about_the_shipped_noise(photos):
+    study = SurvivalStudy(
+        claim="", photos={"photos": 1}, qualities=(75,), scales=(), face_sizes=(), lossless_at_least=2
+    )
+    found = survive(study, photos, workers=1, progress=lambda *_: None)
+    assert found["expectations"] == {"photos: lossless at least 2": False, "photos: JPEG 75 at least 0.6": True}
+
+
+def test_a_folder_without_a_face_is_a_sentence(tmp_path):
+    (tmp_path / "walls" / "ann").mkdir(parents=True)
+    Image.new("RGB", (200, 200)).save(tmp_path / "walls" / "ann" / "wall.png")
+    study = SurvivalStudy(claim="", photos={"walls": 1}, **FEW)
+    with pytest.raises(DataError, match="shows a usable face"):
+        survive(study, tmp_path, workers=1, progress=lambda *_: None)
+
+
+def test_the_recipe_runs_from_the_command_line_and_writes_its_result(photos, capsys):
+    recipe = photos / "survival.py"
+    recipe.write_text(
+        "from eval.surviving import SurvivalStudy\nexperiment = SurvivalStudy(claim='', photos={'photos': 1})\n"
+    )
+    with pytest.raises(SystemExit) as left:
+        harness.main([str(recipe), "--scale", "smoke", "--data", str(photos), "--out", str(photos / "runs")])
+    assert not left.value.code
+    assert {path.name for path in (photos / "runs" / "survival").iterdir()} == {"result.json", "run.json"}
