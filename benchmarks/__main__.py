@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from benchmarks import countermeasures, embedding, generation, memory, protecting, training
+from benchmarks import cells, countermeasures, embedding, generation, memory, protecting, training
 from benchmarks.measure import REPETITIONS, Comparison, hardware
 
-NAMES = ("generation", "training", "countermeasures", "embedding", "memory", "protecting")
+NAMES = ("generation", "training", "cells", "countermeasures", "embedding", "memory", "protecting")
 HEADER = "| what | measured | reference | unit | ratio | of CPU time | limit |\n|---|---|---|---|---|---|---|"
 
 
@@ -52,6 +52,7 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], list[Comp
     return {
         "generation": lambda: generation.run(**often),
         "training": lambda: training.run(**often),
+        "cells": lambda: cells.run(**often),
         "countermeasures": lambda: countermeasures.run(**often),
         "embedding": lambda: embedding.run(
             None if data is None else Path(data), photos=options.faces, width=options.width, **often
