@@ -76,7 +76,10 @@ def jobs_of(plan: Plan, only: str = "*") -> list[Job]:
 
 def seeds_of(plan: Plan, condition: Condition) -> Sequence[int]:
     """The seeds of a condition's cells."""
-    return range(plan.seeds) if plan.seeds else contender_of(plan, condition).seeds
+    if plan.seeds is not None:
+        return range(plan.seeds)
+    usual = contender_of(plan, condition).seeds
+    return usual if condition.seeds is None or plan.scale == "smoke" else condition.seeds
 
 
 def contender_of(plan: Plan, condition: Condition) -> Contender:

@@ -36,7 +36,7 @@ class Condition:
     PLAIN or a name of the study's own. ``protected`` counts identities (None: all of them), ``photos`` is the share of
     each one's photos that carry noise. With ``noisy_others`` the others' photos carry random rows of the same kind in
     both noisy arms: then nobody can tell the protected by the mere presence of noise. ``original`` applies the noise as
-    the authors' public code does.
+    the authors' public code does. ``seeds`` replaces the adversary's own.
     """
 
     adversary: str = "resnet-18"
@@ -47,6 +47,7 @@ class Condition:
     assign: Assign = "round-robin"
     noisy_others: bool = False
     original: bool = False
+    seeds: tuple[int, ...] | None = None
 
     @property
     def name(self) -> str:
