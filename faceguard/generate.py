@@ -11,6 +11,7 @@ from faceguard.errors import DataError
 from faceguard.identification import centroids
 from faceguard.identities import Faces
 from faceguard.noise import Form, NoiseSettings, Round, generate
+from faceguard.publication import Publication
 from faceguard.recognizer import build
 from faceguard.train import TrainSettings, fit
 
@@ -30,7 +31,8 @@ def face_noise(
 ) -> NoiseSettings:
     """Settings for noise that meets a face trainer: the paper's, learnt through flips and small shifts, and to a lower error.
 
-    With ``publication`` the noise has few cells, interpolated smoothly, and so survives what publishing does to a photo.
+    With ``publication`` the noise has few cells, interpolated smoothly, and is learnt through what publishing does to a
+    photo, so that it survives that.
     The paper's own settings are NoiseSettings(); docs/adr/0002 and 0005 have the measurements behind the differences.
     """
     return NoiseSettings(
@@ -44,6 +46,7 @@ def face_noise(
         flip=True,
         crop_share=0.03,
         cells=PUBLICATION_CELLS if publication else None,
+        publication=Publication() if publication else None,
     )
 
 
