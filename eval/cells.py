@@ -42,17 +42,19 @@ def run_cell(
     seed: int,
     lfw: tuple[Faces, LfwPairs] | None,
     folder: Path,
+    wait: bool = True,
     progress: Callable[[Epoch], None] | None = None,
 ) -> Cell:
     """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept.
 
-    Of several processes that ask for one cell, one computes it and the others wait; a lock ends with its process.
+    Of several processes that ask for one cell, one computes it and the others wait, or raise filelock.Timeout at once
+    without ``wait``; a lock ends with its process.
     """
     against = countermeasure or Countermeasure()
     lfw_of = None if lfw is None else lfw_hash(*lfw)
     path = folder / f"{cell_hash(train, test, adversary, against, seed, fabric)}.npz"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with FileLock(path.with_suffix(".lock"), timeout=-1 if wait else 0):
         if path.is_file():
             with np.load(path, allow_pickle=False) as kept:
                 cell = dict(kept)

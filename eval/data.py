@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from eval import banks
 from eval.banks import WITH_THE_PACKAGE
@@ -106,8 +107,10 @@ class StudyData:
             return WITH_THE_PACKAGE[noise]()
         recipe = self.study.noises[noise]
         path = self.banks_folder / f"{hashlib.sha256(repr(asdict(recipe)).encode()).hexdigest()[:16]}.safetensors"
-        if not path.exists():
-            banks.make(recipe, self.folder, path, precision=self.precision, progress=self.progress)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):  # of several processes, one learns it
+            if not path.exists():
+                banks.make(recipe, self.folder, path, precision=self.precision, progress=self.progress)
         return load_bank(path)
 
 

@@ -11,6 +11,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import Timeout
+
 from eval.cells import Cell, run_cell
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
@@ -24,7 +26,6 @@ from faceguard.identities import Faces
 from faceguard.pool import in_order
 from faceguard.readers.lfw import LfwPairs, read_pairs
 from faceguard.study import ARMS, Arm
-from faceguard.train import Epoch
 
 Cluster = Literal["slurm", "local"]
 HOURS = 4  # that a cluster may take for one cell
@@ -93,26 +94,42 @@ def contender_of(plan: Plan, condition: Condition) -> Contender:
 def run_jobs(
     plan: Plan, jobs: Sequence[Job], *, workers: int = 1, cluster: Cluster | None = None
 ) -> Iterator[tuple[Job, float]]:
-    """Compute what is not there yet; gives every job with the seconds its training took, in their order.
+    """Compute what is not there yet; gives every job, when it is done, with the seconds its training took.
 
-    Conditions share their clean arm, so the jobs' cells are fewer than the jobs; each is computed by whoever is first.
+    Conditions share their clean arm, so the jobs' cells are fewer than the jobs; each is computed by whoever is first. A cell
+    that somebody else is computing is left for the end.
     """
-    task = partial(compute, plan)
     if cluster is not None:
-        yield from zip(jobs, _submit(plan, task, jobs, cluster), strict=True)
-    elif workers == 1:
-        yield from zip(jobs, map(task, jobs), strict=True)
-    else:
-        yield from zip(jobs, in_order(task, jobs, workers=workers), strict=True)
+        yield from zip(jobs, _submit(plan, partial(compute, plan), jobs, cluster), strict=True)
+        return
+    task = partial(compute_unless_busy, plan)
+    later = []
+    for job, seconds in zip(
+        jobs, map(task, jobs) if workers == 1 else in_order(task, jobs, workers=workers), strict=True
+    ):
+        if seconds is None:
+            later.append(job)
+        else:
+            yield job, seconds
+    for job in later:
+        yield job, compute(plan, job)
 
 
-def compute(plan: Plan, job: Job, progress: Callable[[Epoch], None] | None = None) -> float:
-    """Have the job's cell computed; returns the seconds that its training took."""
-    return float(cell_of(plan, job, progress)["seconds"])
+def compute(plan: Plan, job: Job) -> float:
+    """Have the job's cell computed, here or by whoever has begun; returns the seconds that its training took."""
+    return float(cell_of(plan, job)["seconds"])
 
 
-def cell_of(plan: Plan, job: Job, progress: Callable[[Epoch], None] | None = None) -> Cell:
-    """The job's cell, computed here if nobody has yet."""
+def compute_unless_busy(plan: Plan, job: Job) -> float | None:
+    """As `compute`, but None at once when another process is computing the cell."""
+    try:
+        return float(cell_of(plan, job, wait=False)["seconds"])
+    except Timeout:
+        return None
+
+
+def cell_of(plan: Plan, job: Job, *, wait: bool = True) -> Cell:
+    """The job's cell, computed here if nobody has yet; ``wait`` as for `cells.run_cell`."""
     data = loaded(plan)
     if job.condition.countermeasure not in COUNTERMEASURES:
         known = ", ".join(COUNTERMEASURES)
@@ -126,7 +143,7 @@ def cell_of(plan: Plan, job: Job, progress: Callable[[Epoch], None] | None = Non
         seed=job.seed,
         lfw=lfw_of(plan),
         folder=plan.out / "cells",
-        progress=progress,
+        wait=wait,
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import arrays_equal, data, trainings  # noqa: F401
+from filelock import FileLock, Timeout
+from studies import SMALL, arrays_equal, data, study, trainings  # noqa: F401
 
 from eval.cells import run_cell
 from eval.engine import Plan, jobs_of, run_jobs
@@ -91,8 +92,6 @@ def test_cells_are_computed_as_tasks_of_a_queue(recipe, data, tmp_path, monkeypa
 
 def test_a_cell_that_is_being_written_is_waited_for(data, trainings, tmp_path, monkeypatch):
     """The second of two that ask for one cell finds it, and the lock is held while it is computed."""
-    from filelock import FileLock, Timeout
-    from studies import SMALL
 
     from faceguard.adversary import Scratch
     from faceguard.decode import load_faces
@@ -111,3 +110,19 @@ def test_a_cell_that_is_being_written_is_waited_for(data, trainings, tmp_path, m
     for _ in range(2):
         run_cell(make_fabric(device="cpu"), train, test, SMALL, seed=0, lfw=None, folder=tmp_path)
     assert len(trainings) == 1
+
+
+def test_a_cell_that_somebody_else_computes_is_left_for_the_end(tmp_path, study, monkeypatch):
+    import eval.engine
+
+    seen, compute = [], eval.engine.cell_of
+
+    def busy_once(plan, job, *, wait=True):
+        seen.append((job.arm, wait))
+        if job.arm == "clean" and not wait:
+            raise Timeout("cell.lock")
+        return compute(plan, job, wait=wait)
+
+    monkeypatch.setattr(eval.engine, "cell_of", busy_once)
+    assert study("--seeds", "1", "--only", "*")[0] == 0
+    assert seen[:4] == [("clean", False), ("random", False), ("error-minimizing", False), ("clean", True)]
