@@ -26,7 +26,7 @@ class FineTuned:
     """
 
     weights: str
-    train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=8, batch_size=32, learning_rate=0.01))
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=3, batch_size=32, learning_rate=0.01))
 
     def attack(
         self,

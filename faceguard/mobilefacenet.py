@@ -7,6 +7,7 @@ The names of the weights are those of the checkpoints that circulate for the 112
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))  # t, c, n, s: Table 1
@@ -40,6 +41,14 @@ class MobileFaceNet(nn.Module):
         return torch.flatten(self.linear1(self.linear7(x)), 1)
 
 
+class _PReLU(nn.PReLU):
+    """PReLU from two ReLUs: PyTorch's own takes two fifths of a training step on CPUs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        slope = self.weight.to(x.dtype).view(1, -1, *[1] * (x.ndim - 2))
+        return F.relu(x) - slope * F.relu(-x)
+
+
 class _Unit(nn.Module):
     """Convolution, batch norm and, unless ``linear``, PReLU."""
 
@@ -57,7 +66,7 @@ class _Unit(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(before, after, kernel, stride, padding, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(after)
-        self.prelu = nn.Identity() if linear else nn.PReLU(after)
+        self.prelu = nn.Identity() if linear else _PReLU(after)
 
     def forward(self, x: Tensor) -> Tensor:
         activated: Tensor = self.prelu(self.bn(self.conv(x)))
@@ -74,10 +83,10 @@ class _Bottleneck(nn.Module):
         self.conv = nn.Sequential(
             nn.Conv2d(before, wide, 1, bias=False),
             nn.BatchNorm2d(wide),
-            nn.PReLU(wide),
+            _PReLU(wide),
             nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
             nn.BatchNorm2d(wide),
-            nn.PReLU(wide),
+            _PReLU(wide),
             nn.Conv2d(wide, after, 1, bias=False),
             nn.BatchNorm2d(after),
         )
