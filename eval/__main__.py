@@ -16,6 +16,7 @@ from eval.experiment import load_recipe
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy, survive
 from faceguard import terminal
+from faceguard.about import about_run
 from faceguard.device import Precision
 from faceguard.errors import FaceguardError
 from faceguard.noise import Round
@@ -68,7 +69,7 @@ def _survive(study: SurvivalStudy, data: Path, out: Path, jobs: int) -> None:
         found = survive(study, data, workers=jobs, progress=lambda done, count: advance("photos", count, "", done))
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", found)
-    write_json(out / "run.json", outcome.about_run(time.monotonic() - begun))
+    write_json(out / "run.json", about_run(time.monotonic() - begun, outcome.PROGRAM))
     terminal.say(f"result.json is in {out}.")
     _say_expectations(found["expectations"])
 

@@ -1,7 +1,7 @@
 """The faces of a study: per condition and arm for training, clean for testing, and who is protected with which row."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,16 +13,17 @@ from eval import banks
 from eval.banks import WITH_THE_PACKAGE
 from eval.experiment import Condition, FaceStudy
 from eval.scales import LIMITS, Scale
-from eval.uploads import upload_faces
-from faceguard import readers
+from faceguard import face_cache, readers
 from faceguard.assign import assign_rows
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.decode import load_records
 from faceguard.device import Precision, generator
+from faceguard.doubts import doubts_about
 from faceguard.identities import Faces, split
 from faceguard.noise import Round
 from faceguard.readers.record import Record
 from faceguard.study import Arm, draw_protected, protect_faces, random_bank
+from faceguard.uploads import Upload, carry, upload_faces
 
 SIZE = 112
 
@@ -46,9 +47,7 @@ class StudyData:
         records = LIMITS[self.scale].apply(readers.find(self.folder / self.study.faces))
         self._records = {record.key: record for record in records}
         upload = self.study.upload
-        faces = (
-            load_records(records, size=SIZE) if upload is None else upload_faces(records, upload, size=SIZE, rows={})
-        )
+        faces = load_records(records, size=SIZE) if upload is None else _uploaded(records, upload, rows={})
         self.train, self.test = split(faces, seed=self.study.data_seed)
 
     def protected(self, condition: Condition) -> list[str]:
@@ -80,14 +79,7 @@ class StudyData:
 
     def doubts(self, condition: Condition) -> list[str]:
         """What would make this condition's numbers worthless, in sentences; nothing when all is well."""
-        bank, found = self.bank(condition.noise), []
-        if not bool(bank.rows.any()):
-            found.append(f"The noise {condition.noise} is all zeros.")
-        trained_on = {face.tobytes() for face in self.train.pixels}
-        leaked = sum(face.tobytes() in trained_on for face in self.test.pixels)
-        if leaked:
-            found.append(f"{leaked} of {len(self.test)} held-out faces are among the training faces as well.")
-        return found
+        return doubts_about(self.bank(condition.noise), condition.noise, self.train, self.test)
 
     def _carrying(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], condition: Condition) -> Faces:
         """The faces with noise on the chosen photos of the identities in ``rows``; those that get lost are left out."""
@@ -99,7 +91,7 @@ class StudyData:
                 for key, label in zip(faces.keys, faces.labels, strict=True)
                 if faces.names[label] in rows
             ]
-            noisy = _replaced(faces, upload_faces(wanted, self.study.upload, size=SIZE, bank=bank, rows=rows), rows)
+            noisy = carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
         return noisy if condition.photos == 1 else _partly(faces, noisy, rows, condition.photos, self.study.data_seed)
 
     def _load_bank(self, noise: str) -> NoiseBank:
@@ -114,17 +106,11 @@ class StudyData:
         return load_bank(path)
 
 
-def _replaced(faces: Faces, noisy: Faces, rows: Mapping[str, int]) -> Faces:
-    """``faces`` with the photos of ``noisy`` in the place of their clean ones; who lost a photo there lacks it here."""
-    found = {key: i for i, key in enumerate(noisy.keys)}
-    carries = np.isin(np.array(faces.names)[faces.labels], list(rows))
-    kept = [i for i, key in enumerate(faces.keys) if not carries[i] or key in found]
-    part = faces.take(kept)
-    pixels = part.pixels.copy()
-    for i, key in enumerate(part.keys):
-        if carries[kept[i]]:
-            pixels[i] = noisy.pixels[found[key]]
-    return replace(part, pixels=pixels)
+def _uploaded(
+    records: Sequence[Record], upload: Upload, *, bank: NoiseBank | None = None, rows: Mapping[str, int]
+) -> Faces:
+    """The trainer's faces of uploaded photos, kept in the cache folder."""
+    return upload_faces(records, upload, size=SIZE, bank=bank, rows=rows, cache=face_cache.default_folder())
 
 
 def _partly(clean: Faces, noisy: Faces, rows: Mapping[str, int], share: float, seed: int) -> Faces:

@@ -14,10 +14,10 @@ from pathlib import Path
 from eval.banks import PLAIN, SHIPPED, BankRecipe
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy
-from eval.uploads import Upload
 from faceguard.adversary import Adversary
 from faceguard.assign import Assign
 from faceguard.errors import DataError
+from faceguard.uploads import Upload
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,8 @@
 """From a study's cells to its result.json, run.json and report.html: everything measured, judged and checked for faults."""
 
-import os
-import platform
-import shlex
-import subprocess
-import sys
-import time
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
@@ -19,7 +10,7 @@ from eval.data import StudyData
 from eval.engine import Job, Plan, cell_of, contender_of, lfw_of, loaded, seeds_of
 from eval.experiment import Condition, Expectation
 from eval.visibility import visibility
-from faceguard import __version__
+from faceguard.about import about_run
 from faceguard.conclusion import conclude, judge
 from faceguard.measures import measure_arm
 from faceguard.outputs import write_json
@@ -27,7 +18,7 @@ from faceguard.report import write_report
 from faceguard.study import ARMS, make_groups
 
 Json = dict[str, Any]
-PACKAGES = ("torch", "torchvision", "kornia", "numpy", "scikit-learn")
+PROGRAM = ("python", "-m", "eval")
 
 
 def folder_of(plan: Plan) -> Path:
@@ -68,22 +59,9 @@ def conclude_study(plan: Plan) -> Json:
     out = folder_of(plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(seconds))
+    write_json(out / "run.json", about_run(seconds, PROGRAM))
     write_report(out)
     return result
-
-
-def about_run(seconds: float) -> Json:
-    """What differs from run to run: command, commit, versions, hardware, the cells' seconds, the day."""
-    return {
-        "command": shlex.join(["python", "-m", "eval", *sys.argv[1:]]),
-        "commit": _commit(),
-        "version": __version__,
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "hardware": f"{os.cpu_count()} cores {platform.machine()}, {_accelerator()}",
-        "seconds": round(seconds),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-    }
 
 
 def _measure(plan: Plan, data: StudyData, condition: Condition) -> tuple[Json, float]:
@@ -139,16 +117,3 @@ def _settings(plan: Plan, data: StudyData) -> Json:
         "countermeasures": {c.countermeasure: repr(COUNTERMEASURES[c.countermeasure]) for c in study.conditions},
         "noises": {name: asdict(recipe) for name, recipe in study.noises.items()},
     }
-
-
-def _commit() -> str | None:
-    """The clone's commit, with a + when something is not committed; None outside a clone."""
-    words = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _accelerator() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

@@ -9,8 +9,8 @@ Expect    protected at most a tenth of the clean arm's rank-1 after the last epo
 
 from eval.banks import BankRecipe
 from eval.experiment import Condition, Expectation, FaceStudy
-from eval.uploads import Upload
 from faceguard.generate import face_noise
+from faceguard.uploads import Upload
 
 coarse = {
     f"coarse-{levels}": BankRecipe(faces="pins-105", settings=face_noise(epsilon=levels / 255, publication=True))

@@ -13,7 +13,7 @@ from faceguard.train import TrainSettings
 
 STUDY = """
 from eval.experiment import Condition, Expectation, FaceStudy
-from eval.uploads import Upload
+from faceguard.uploads import Upload
 
 experiment = FaceStudy(
     claim="a claim",

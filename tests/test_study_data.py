@@ -12,10 +12,10 @@ from studies import data, trainings  # noqa: F401
 from eval.banks import BankRecipe
 from eval.data import StudyData
 from eval.experiment import Condition, FaceStudy
-from eval.uploads import Upload, upload_faces
 from faceguard import readers
 from faceguard.errors import DataError
 from faceguard.survival import published
+from faceguard.uploads import Upload, upload_faces
 
 TWO = Condition(adversary="small", protected=2)
 
@@ -162,7 +162,7 @@ def test_a_study_of_photos_compares_uploaded_faces_and_drops_who_has_no_protecte
     assert noisy.keys == found.train.keys
     changed = (noisy.pixels != found.train.pixels).any(axis=(1, 2, 3))
     assert np.array_equal(changed, of_protected(found, one))
-    monkeypatch.setattr("eval.uploads.usable_faces", lambda *_: ([], 0, ["No face was found."]))
+    monkeypatch.setattr("faceguard.uploads.usable_faces", lambda *_: ([], 0, ["No face was found."]))
     monkeypatch.setenv("FACEGUARD_CACHE", str(tmp_path / "other"))
     with pytest.raises(DataError, match=r"No face was found\. Use a photo that shows the face"):
         found.training(one, "error-minimizing")
