@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from faceguard import __version__
-from faceguard.adversary import Adversary, Attack
+from faceguard.adversary import Adversary
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
 from faceguard.identification import embed
@@ -88,7 +88,7 @@ def _compute(
         change_batch=countermeasure.batch if changes else None,
         progress=progress,
     )
-    content = _arrays(attack) | {"seconds": np.array(time.monotonic() - begun)}
+    content = attack.arrays() | {"seconds": np.array(time.monotonic() - begun)}
     if lfw is not None:
         seen = countermeasure.view(lfw[0]), lfw[1]
         content |= {"lfw_scores": _lfw_scores(fabric, attack.embedder, *seen), "lfw_of": np.array(lfw_hash(*lfw))}
@@ -112,15 +112,6 @@ def lfw_hash(faces: Faces, pairs: LfwPairs) -> str:
     for array in (faces.pixels, pairs.first, pairs.second, pairs.genuine):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
-
-
-def _arrays(attack: Attack) -> dict[str, NDArray[Any]]:
-    return {
-        "predictions": attack.predictions.astype(np.int32),
-        "logits": attack.logits,
-        "losses": np.array(attack.losses),
-        "embeddings": attack.embeddings.numpy(),
-    }
 
 
 def _lfw_scores(fabric: Fabric, embedder: Embedder, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:

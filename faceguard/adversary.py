@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch.nn.functional as F
@@ -44,6 +44,15 @@ class Attack:
     logits: NDArray[np.float16]
     embeddings: Tensor
     embedder: Embedder
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What a result is measured from, see ``measures.Cell``."""
+        return {
+            "predictions": self.predictions.astype(np.int32),
+            "logits": self.logits,
+            "losses": np.array(self.losses),
+            "embeddings": self.embeddings.numpy(),
+        }
 
 
 class Adversary(Protocol):

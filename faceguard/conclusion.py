@@ -66,7 +66,7 @@ def conclude(conditions: Sequence[Condition], not_run: Sequence[str]) -> dict[st
     worst = max(judged, key=lambda one: one.badness)
     return {
         "outcome": worst.outcome,
-        "headline": _headline(worst, judged),
+        "headline": _headline(worst, judged, not_run),
         "reasons": _reasons(worst, judged, not_run),
         "worst": worst.name,
     } | told
@@ -102,7 +102,7 @@ def judge(condition: Condition) -> Judgement:
     )
 
 
-def _headline(worst: Judgement, judged: Sequence[Judgement]) -> str:
+def _headline(worst: Judgement, judged: Sequence[Judgement], not_run: Sequence[str]) -> str:
     alike = sum(one.outcome == worst.outcome for one in judged)
     share = f"{alike} of {_count(len(judged))}"
     if worst.outcome == "not protected":
@@ -113,7 +113,15 @@ def _headline(worst: Judgement, judged: Sequence[Judgement]) -> str:
     if worst.outcome == "inconclusive":
         return f"Inconclusive: {share} cannot be judged, among them {worst.name}."
     scope = "the only condition that was run" if len(judged) == 1 else f"all {len(judged)} conditions that were run"
-    return f"Protected in {scope}."
+    return f"Protected in {scope}{_untried(not_run)}."
+
+
+def _untried(not_run: Sequence[str]) -> str:
+    """The tail of a good headline, for whoever reads nothing else."""
+    if not not_run:
+        return ""
+    rest = len(not_run) - 1
+    return f"; {not_run[0]} was not" if rest == 0 else f"; {not_run[0]} and {rest} other{'s' * (rest > 1)} were not"
 
 
 def _pair(recognized: float, clean: float) -> str:

@@ -32,6 +32,8 @@ NOISE = {
     "psnr": "PSNR, in dB: more is closer",
     "ssim": "SSIM: 1 is the same",
     "lpips": "LPIPS: 0 is the same",
+    "max_change": "Largest change of a pixel, in levels of 255",
+    "noise_kept": "Noise a trainer finds, as a correlation: 1 is all of it, 0 none",
     "detectability_auc": "AUC of a classifier that tells protected from clean photos: 0.5 is guessing",
 }
 

@@ -30,6 +30,7 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     result = read_object(path)
     _require(result, NEEDED, str(path))
+    _require({"notes": []} | result, {"notes": list}, str(path))
     names = [_check_condition(condition, path) for condition in result["conditions"]]
     if len(set(names)) < len(names):
         raise DataError(f"Two conditions of {path} have one name; give each its own, so that none hides the other.")

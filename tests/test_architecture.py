@@ -14,7 +14,10 @@ MAY_IMPORT = {  # package -> the packages of this house it may use
     "recipes": {"faceguard", "eval", "recipes"},
     "benchmarks": {"faceguard", "eval", "benchmarks"},
 }
-SPEAKING = {"faceguard/cli.py", "faceguard/cli_photos.py", "faceguard/terminal.py"}  # commands, and how they are shown
+SPEAKING = {  # commands, and how they are shown
+    *("faceguard/cli.py", "faceguard/cli_audit.py", "faceguard/cli_photos.py"),
+    "faceguard/terminal.py",
+}
 HOUSE = {*MAY_IMPORT, "tests"}
 MODULES = {package: sorted((ROOT / package).rglob("*.py")) for package in MAY_IMPORT}
 INSTALLED = MODULES["faceguard"]

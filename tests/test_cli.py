@@ -36,6 +36,7 @@ OPTIONS = {  # what the documentation promises
         *("--workers", "--resume", "--overwrite"),
     },
     "check": {"--noise", "--out"},
+    "audit": {"--noise", "--others", "--extractor", "--out", "--seed"},
     "train": {"--out", "--model", "--epochs", "--size", "--seed", "--device", "--devices", "--precision"},
     "eval-lfw": {"--lfw", "--pairs", "--out", "--download", "--seed"},
     "eval-identities": {"--groups", "--out", "--seed"},
