@@ -21,6 +21,7 @@ from faceguard.audit_faces import AuditFaces, AuditSize, gather
 from faceguard.averaging import Averaging
 from faceguard.bank import NoiseBank
 from faceguard.conclusion import conclude, judge
+from faceguard.errors import RunError
 from faceguard.frozen import Frozen
 from faceguard.identities import Failure
 from faceguard.measures import measure_arm
@@ -89,7 +90,7 @@ def run_audit(
     begun = time.monotonic()
     extractor = extractor or next((name for name in STRONGEST if published_file(name).is_file()), None)
     if extractor is not None:
-        load_model(extractor)  # it must be in order before anything is read
+        _try(extractor)  # before anything is read
     faces = gather(
         photos,
         bank,
@@ -118,6 +119,16 @@ def run_audit(
     write_json(out / "run.json", about_run(time.monotonic() - begun, ["faceguard"]))
     write_report(out)
     return Audit(result=result, failures=faces.failures)
+
+
+def _try(extractor: str) -> None:
+    """Raises RunError for a model that cannot be loaded."""
+    if extractor in PUBLISHED and not published_file(extractor).is_file():
+        raise RunError(
+            f"The weights of {extractor} are not on this machine, and an audit never fetches any; name a file, or put them"
+            f" into {published_file(extractor).parent}."
+        )
+    load_model(extractor)
 
 
 def _adversaries(settings: AuditSettings, bank: NoiseBank, extractor: str | None) -> dict[str, Adversary]:

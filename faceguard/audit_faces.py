@@ -37,12 +37,21 @@ Progress = Callable[[str, int, int], None]  # what is read, photos done, photos 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditSize:
-    """How many others, how many photos of a person at most and at least, and how many people one audit takes."""
+    """How many others, how many photos of a person at most and at least, and how many people one audit takes.
+
+    ``own_photos`` and ``their_photos`` limit how many are looked at in all, because finding faces takes most of the time.
+    """
 
     others: int = 30
     photos: int = 30
     fewest: int = 5
     people: int = 20
+    own_photos: int = 200
+    their_photos: int = 600
+
+    def of_each(self, people: int, in_all: int) -> int:
+        """How many photos of each of ``people`` are looked at when they may be ``in_all`` together."""
+        return max(self.fewest, min(self.photos, in_all // people))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +102,7 @@ def gather(
     company = replace(company, names=tuple(f"{who} (other)" if who in people else who for who in company.names))
     halves = {arm: split(merge(mine, company), seed=seed) for arm, mine in arms.items()}
     train, test = halves["clean"]
-    noise, pictures = show_noise(arms, records, bank, rows)
+    noise, pictures = show_noise(arms["clean"], records, bank, rows, upload)
     return AuditFaces(
         train={arm: half[0] for arm, half in halves.items()},
         test=test,
@@ -107,7 +116,7 @@ def gather(
 
 
 def _own_records(photos: Path, size: AuditSize) -> tuple[list[Record], tuple[Failure, ...]]:
-    """At most ``size.photos`` records of each person, spread evenly, and the photos that cannot be opened at all."""
+    """Records of each person, spread evenly over the listed, as many as ``size`` allows, and the photos that cannot be opened at all."""
     folder = photos if photos.is_dir() else photos.parent
     if (folder / MANIFEST).exists():
         raise DataError(f"{folder} holds protected copies ({MANIFEST} says so); name the folder of the originals.")
@@ -126,13 +135,13 @@ def _own_records(photos: Path, size: AuditSize) -> tuple[list[Record], tuple[Fai
             f"{photos} holds photos of {len(by_person)} people, and an audit takes {size.people} at most;"
             " name a folder with fewer, or use the harness, python -m eval."
         )
-    chosen = []
-    for mine in by_person.values():
-        chosen += [mine[i] for i in np.unique(np.linspace(0, len(mine) - 1, min(len(mine), size.photos)).astype(int))]
-    if not chosen:
+    if not by_person:
         raise DataError(
             f"Not one photo in {photos} could be opened; the first: {failures[0].key}: {failures[0].reason}"
         )
+    most, chosen = size.of_each(len(by_person), size.own_photos), []
+    for mine in by_person.values():
+        chosen += [mine[i] for i in np.linspace(0, len(mine) - 1, min(len(mine), most)).astype(int)]
     return chosen, tuple(failures)
 
 
@@ -202,7 +211,8 @@ def _read_others(folder: Path, size: AuditSize, upload: Upload, seed: int, progr
         by_person[record.identity].append(record)
     enough = [who for who, records in by_person.items() if len(records) >= size.fewest]
     drawn = draw_protected(enough, size.others, seed=seed)
-    wanted = [record for who in drawn for record in by_person[who][: size.photos]]
+    most = size.of_each(max(len(drawn), 1), size.their_photos)
+    wanted = [record for who in drawn for record in by_person[who][:most]]
     tell = partial(progress, "photos of the others")
     faces = upload_faces(wanted, upload, size=TEMPLATE_SIZE, rows={}, progress=tell) if wanted else None
     counts: Counter[str] = Counter() if faces is None else Counter(faces.names[label] for label in faces.labels)

@@ -3,7 +3,9 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import zip_longest
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -13,49 +15,44 @@ from PIL import Image
 from faceguard.bank import NoiseBank
 from faceguard.faces import footprint
 from faceguard.identities import Faces
-from faceguard.quality import Quality, quality
+from faceguard.quality import quality
 from faceguard.readers.record import Record
-from faceguard.study import Arm
-from faceguard.survival import correlation
-from faceguard.uploads import protect_pixels
+from faceguard.survival import noise_kept, published
+from faceguard.uploads import Upload, protect_pixels
 
 PICTURES = 4
 PICTURE_SIDE = 256  # pixels of a picture's longer side at most
 
 
 def show_noise(
-    arms: Mapping[Arm, Faces], records: Sequence[Record], bank: NoiseBank, rows: Mapping[str, int]
+    clean: Faces, records: Sequence[Record], bank: NoiseBank, rows: Mapping[str, int], upload: Upload
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """``noise`` and ``pictures`` of result.json: numbers, and the faces of the first photos, of as many people as there are.
+    """``noise`` and ``pictures`` of result.json, from the first of the ``clean`` photos of as many people as there are.
 
-    ``noise_kept`` is the median over all photos of the correlation of what a trainer finds with the row, as `protect` says it.
+    ``noise_kept`` is the median correlation of what a trainer finds in the uploads with their rows; PSNR and SSIM are of
+    the faces. Pictures show them at full size, or shrunk to 256 pixels, in PNG and base64.
     """
-    clean, noisy = arms["clean"], arms["error-minimizing"]
-    usable = [record for record in records if record.key in set(clean.keys)]
-    by_person = [[record for record in usable if record.identity == who] for who in clean.names]
+    usable = set(clean.keys)
+    by_person = [[one for one in records if one.identity == who and one.key in usable] for who in clean.names]
     in_turn = [record for several in zip_longest(*by_person) for record in several if record is not None]
-    pictures, measured = [], []
+    pictures, measured, kept = [], [], []
     for record in in_turn[:PICTURES]:
-        before, after, matrix = protect_pixels(record, bank, rows[record.identity])
+        row = rows[record.identity]
+        before, after, matrix = protect_pixels(record, bank, row)
+        arrived = published(after, **asdict(upload))
+        kept.append(noise_kept(before, arrived, bank.delta(row).numpy(), size=bank.size))
         region = footprint(matrix, bank.size, *before.shape[:2])
         measured.append(quality(before[region], after[region]))
         pictures.append({"name": record.key, "before": _png(before[region]), "after": _png(after[region])})
-    kept = [
-        correlation(after.astype(np.float64) - before, bank.delta(rows[clean.names[label]]).numpy())
-        for before, after, label in zip(clean.pixels, noisy.pixels, clean.labels, strict=True)
-        if bank.size == clean.size
-    ]
-    return _visible(bank, measured, [value for value in kept if value is not None]), pictures
-
-
-def _visible(bank: NoiseBank, measured: Sequence[Quality], kept: Sequence[float]) -> dict[str, Any]:
-    return {
+    found = [value for value in kept if value is not None]
+    noise = {
         "epsilon_levels": round(255 * bank.epsilon, 2),
         "max_change": max(one.max_change for one in measured),
         "psnr": round(float(np.mean([one.psnr for one in measured])), 2),
         "ssim": round(float(np.mean([one.ssim for one in measured])), 4),
-        "noise_kept": round(float(np.median(kept)), 4) if kept else None,
+        "noise_kept": round(median(found), 4) if found else None,
     }
+    return noise, pictures
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

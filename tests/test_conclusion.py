@@ -19,8 +19,8 @@ OPEN = simple_condition(clean=(0.1,), name="open")
 @pytest.mark.parametrize(
     ("conditions", "outcome", "worst", "headline"),
     [
-        ([GOOD], "protected", "good", "Protected in the only condition that was run."),
-        ([GOOD, GOOD], "protected", "good", "Protected in all 2 conditions that were run."),
+        ([GOOD], "protected", "good", "Protected in the only condition that was run; blur was not."),
+        ([GOOD, GOOD], "protected", "good", "Protected in all 2 conditions that were run; blur was not."),
         (
             [GOOD, OPEN, GOOD],
             "inconclusive",
@@ -41,6 +41,19 @@ def test_the_headline_is_the_worst_conditions_and_says_its_number(conditions, ou
     assert (found["outcome"], found["worst"], found["headline"]) == (outcome, worst, headline)
     assert found["not_run"] == ["blur"]
     assert found["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("not_run", "tail"),
+    [
+        ([], "run."),
+        (["frozen", "blur"], "run; frozen and 1 other were not."),
+        (["frozen", "blur", "jpeg"], "run; frozen and 2 others were not."),
+    ],
+)
+def test_a_good_headline_says_itself_what_was_not_run(not_run, tail):
+    assert conclude([GOOD], not_run)["headline"] == f"Protected in the only condition that was {tail}"
+    assert "were not" not in conclude([BAD], not_run)["headline"]
 
 
 def test_the_order_of_the_conditions_changes_nothing():

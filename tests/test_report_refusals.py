@@ -60,7 +60,7 @@ def test_what_its_own_numbers_do_not_say_is_refused_and_not_shown(result, tmp_pa
 def test_a_refusal_says_both_headlines(tmp_path):
     with pytest.raises(DataError) as caught:
         write(tmp_path, changed("verdict", value=result_of(simple_condition())["verdict"]))
-    assert "'Protected in the only condition that was run.'" in str(caught.value)
+    assert "'Protected in the only condition that was run; fine-tuning and 1 other were not.'" in str(caught.value)
     assert "'Not protected in 1 of 2 conditions; worst in bad: rank-1 0.50 of a clean 0.80.'" in str(caught.value)
 
 
