@@ -16,8 +16,9 @@ from lightning_fabric import Fabric
 
 from faceguard.about import about_run
 from faceguard.adversary import Adversary, Scratch
-from faceguard.audit_doubts import AMONG_DRAWN, LONE, easy, too_good
+from faceguard.audit_doubts import easy, too_good
 from faceguard.audit_faces import AuditFaces, AuditSize, gather
+from faceguard.audit_words import FROZEN, claim, notes
 from faceguard.averaging import Averaging
 from faceguard.bank import NoiseBank
 from faceguard.conclusion import conclude, judge
@@ -35,7 +36,6 @@ from faceguard.uploads import Upload
 
 Json = dict[str, Any]
 STRONGEST = ("buffalo_l", "vggface2", "casia-webface")  # published weights, looked for in this order
-FROZEN = "a frozen pre-trained extractor"
 NEVER_RUN = (
     "fine-tuning of a pre-trained network",
     "an adversary who knows faceguard's own noise",
@@ -105,10 +105,10 @@ def run_audit(
     conditions = _conditions(fabric, faces, adversaries, noise, settings, seed, on_epoch)
     result = {
         "title": f"audit of {photos.resolve().name}",
-        "claim": _claim(faces, noise, settings),
+        "claim": claim(faces, noise, settings.upload),
         "paper": {},
         "verdict": conclude(conditions, [*_frozen_not_run(extractor), *NEVER_RUN]),
-        "notes": _notes(faces, conditions, extractor),
+        "notes": notes(faces, conditions, frozen=extractor is not None),
         "conditions": conditions,
         "expectations": {},
         "noise": faces.noise,
@@ -203,38 +203,6 @@ def _frozen_not_run(extractor: str | None) -> list[str]:
     if extractor is None:
         return [FROZEN]
     return [f"frozen {name}" for name in PUBLISHED if name != extractor and published_file(name).is_file()]
-
-
-def _claim(faces: AuditFaces, noise: str, settings: AuditSettings) -> str:
-    mine, all_of_them = len(faces.protected), len(faces.test.names)
-    return (
-        f"The noise {noise} keeps {mine} photographed {'person' if mine == 1 else 'people'} from being recognized by whoever"
-        f" trains on the photos, published as JPEG {settings.upload.quality}, among {all_of_them - mine}"
-        f" {'drawn people' if faces.drawn else 'others'}."
-    )
-
-
-def _notes(faces: AuditFaces, conditions: list[Json], extractor: str | None) -> list[str]:
-    """What the numbers mean for the user, in sentences."""
-    tested = int((faces.test.labels < len(faces.protected)).sum())
-    said = [f"{tested} held-out photos of yours decide, so rank-1 moves in steps of {1 / tested:.2f}."]
-    recognized = [c["adversary"] for c in conditions if c["verdict"] == "not protected"]
-    if extractor is None:
-        said.append(
-            f"No frozen extractor was run: {FROZEN} is expected to recognize everybody, with or without noise, because it"
-            " learns nothing from these photos. Name one with --extractor to see it."
-        )
-    elif any(name.startswith("frozen ") for name in recognized):
-        said.append(
-            "The frozen extractor recognizes you in spite of the noise. It was trained on other people's photos, long before"
-            " yours: it learns nothing from them that noise could spoil, and only compares how faces look. No noise of this"
-            " kind stops it, whatever the other adversaries show."
-        )
-    if any(name.startswith("averaging") for name in recognized):
-        said.append("Who takes the average of your photos can estimate the noise they share, and subtract it.")
-    if faces.drawn:
-        said.append(LONE if len(faces.protected) == 1 else AMONG_DRAWN)
-    return [*said, "This report shows faces of yours: think before you pass it on."]
 
 
 def _settings(

@@ -116,7 +116,7 @@ def gather(
 
 
 def _own_records(photos: Path, size: AuditSize) -> tuple[list[Record], tuple[Failure, ...]]:
-    """Records of each person, spread evenly over the listed, as many as ``size`` allows, and the photos that cannot be opened at all."""
+    """As many records of each person as ``size`` allows, spread evenly, and the photos that cannot be opened at all."""
     folder = photos if photos.is_dir() else photos.parent
     if (folder / MANIFEST).exists():
         raise DataError(f"{folder} holds protected copies ({MANIFEST} says so); name the folder of the originals.")

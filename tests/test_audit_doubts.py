@@ -10,6 +10,7 @@ from test_audit import TINY, audit, empty_cache  # noqa: F401
 import faceguard.audit
 from faceguard.audit_doubts import LONE, easy, too_good
 from faceguard.audit_faces import AuditFaces
+from faceguard.audit_words import notes
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.study import ARMS
 
@@ -67,6 +68,6 @@ def test_a_frozen_extractor_that_recognizes_a_lone_person_is_not_excused_and_is_
     arms = {arm: bare_arm([0.9]) for arm in ARMS}
     condition = faceguard.audit._judged("frozen x", arms, faces, "n", [0], trains=False)
     assert condition["verdict"] == "not protected"
-    notes = faceguard.audit._notes(faces, [condition], "x.onnx")
-    assert any("learns nothing from them that noise could spoil" in note for note in notes)
-    assert LONE in notes
+    said = notes(faces, [condition], frozen=True)
+    assert any("learns nothing from them that noise could spoil" in note for note in said)
+    assert LONE in said
