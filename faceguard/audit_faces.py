@@ -187,21 +187,21 @@ def _refuse_few(clean: Faces, people: Sequence[str], size: AuditSize, failures: 
     counts = Counter(clean.names[label] for label in clean.labels)
     few = [f"{who} {counts[who]}" for who in people if counts[who] < size.fewest]
     if few:
-        why = f" {len(failures)} photos could not be used; the first: {failures[0].key}: {failures[0].reason}"
+        lost = (
+            f" {len(failures)} photos could not be used; of {failures[0].key}: {failures[0].reason}" if failures else ""
+        )
         raise DataError(
             f"An audit needs {size.fewest} usable photos of each person, to train on most and to test on the rest, and"
-            f" there are fewer of {len(few)} ({', '.join(few[:5])}); add photos, or leave these people out."
-            + (why if failures else "")
+            f" there are fewer of {len(few)} ({', '.join(few[:5])}); add photos, or leave these people out.{lost}"
         )
 
 
 def _drawn(people: int, photos: int, upload: Upload, seed: int) -> Faces:
     """Drawn faces, as many of each person as the user has, compressed like the user's photos."""
     drawn = synthetic_faces(people, photos, size=TEMPLATE_SIZE, seed=derive_seed(seed, "others of an audit"))
-    names = tuple(f"drawn-{i:03d}" for i in range(people))
-    return replace(
-        drawn, names=names, pixels=np.stack([reach_trainer(face, upload, TEMPLATE_SIZE) for face in drawn.pixels])
-    )
+    names, keys = (tuple(one.replace("synthetic", "drawn") for one in all_of) for all_of in (drawn.names, drawn.keys))
+    pixels = np.stack([reach_trainer(face, upload, TEMPLATE_SIZE) for face in drawn.pixels])
+    return replace(drawn, names=names, keys=keys, pixels=pixels)
 
 
 def _read_others(folder: Path, size: AuditSize, upload: Upload, seed: int, progress: Progress) -> Faces:
