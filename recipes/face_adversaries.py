@@ -9,7 +9,7 @@ Expect    networks from scratch: protected at most a tenth of the clean arm's ra
 
 from eval.experiment import Condition, Expectation, FaceStudy
 
-FROM_SCRATCH = ("resnet-18", "resnet-18-at-112", "resnet-18-arcface", "mobilefacenet")
+FROM_SCRATCH = ("resnet-18", "resnet-18-arcface")
 PRE_TRAINED = ("sface-nearest", "sface-linear", "mobilefacenet-nearest", "fine-tuned")
 ADAPTIVE = ("averaging", "projecting", "noise-augmented")
 

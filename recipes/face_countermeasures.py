@@ -1,6 +1,6 @@
 """Which countermeasures of a trainer undo the noise that ships?
 
-Claim     augmentations that keep the photo's colours and detail leave the protection; adversarial training and the like undo it
+Claim     augmentations that keep the photo's colours and detail leave the protection; compression and the like undo it
 Command   FACEGUARD_DATA=... python -m eval recipes/face_countermeasures.py --jobs 2
 Data      noise from celeba-100 (the bank that ships), faces pins-105, 50 of 105 people protected
 Expect    protected at most a tenth of the clean arm's rank-1 without a countermeasure; the rest is found out; two hours
@@ -8,15 +8,18 @@ Expect    protected at most a tenth of the clean arm's rank-1 without a counterm
 
 from eval.experiment import Condition, Expectation, FaceStudy
 
-CHEAP = ("none", "cutout", "mixup", "cutmix", "autoaugment", "grayscale", "jpeg", "bit-depth", "blur", "resize")
-COSTLY = ("orthogonal-projection", "ueraser", "adversarial-training")  # one seed: they ask the network again and again
+COUNTERMEASURES = ("cutout", "mixup", "cutmix", "autoaugment", "grayscale", "jpeg", "bit-depth", "blur", "resize")
+ASKING = (
+    "orthogonal-projection",
+    "ueraser",
+)  # they ask a network about every photo; so would adversarial training, at 11 times the cost
 
 experiment = FaceStudy(
     claim="What a trainer can do against the noise, one countermeasure at a time.",
     faces="pins-105",
     conditions=(
-        *(Condition(countermeasure=name) for name in CHEAP),
-        *(Condition(countermeasure=name, seeds=(0,)) for name in COSTLY),
+        Condition(),
+        *(Condition(countermeasure=name, seeds=(0,)) for name in (*COUNTERMEASURES, *ASKING)),
     ),
     expectations=(Expectation(at_most=0.1, where="resnet-18, none, *"),),
 )
