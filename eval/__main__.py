@@ -33,6 +33,9 @@ def run(
     ] = "small",
     seeds: Annotated[int | None, typer.Option(min=1, help="How many, from 0; by default each adversary's own.")] = None,
     only: Annotated[str, typer.Option(help="Pattern over CONDITION/SEED/ARM: compute these cells and stop.")] = "*",
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Compute nothing; judge the conditions that are done.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the cells, the banks and the report.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, help="Processes that compute cells side by side.")] = 1,
     cluster: Annotated[Cluster | None, typer.Option(help="Compute the cells as tasks of a queue instead.")] = None,
@@ -55,6 +58,9 @@ def run(
     plan = Plan(
         recipe=recipe.absolute(), data=folder.absolute(), out=out, scale=scale, seeds=seeds, precision=precision
     )
+    if judge:
+        _conclude(plan, read_only=True)
+        return
     wanted = jobs_of(plan, only)
     with terminal.bars() as advance:
         for job, _ in run_jobs(plan, wanted, workers=jobs, cluster=cluster):
@@ -74,8 +80,8 @@ def _survive(study: SurvivalStudy, data: Path, out: Path, jobs: int) -> None:
     _say_expectations(found["expectations"])
 
 
-def _conclude(plan: Plan) -> None:
-    found = outcome.conclude_study(plan)
+def _conclude(plan: Plan, *, read_only: bool = False) -> None:
+    found = outcome.conclude_study(plan, read_only=read_only)
     for condition in found["conditions"]:
         terminal.console.print(_table(condition))
     terminal.say(found["verdict"]["headline"])

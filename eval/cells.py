@@ -21,6 +21,7 @@ from faceguard import __version__
 from faceguard.adversary import Adversary
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
+from faceguard.errors import FaceguardError
 from faceguard.identification import embed
 from faceguard.identities import Faces
 from faceguard.readers.lfw import LfwPairs
@@ -30,6 +31,10 @@ from faceguard.verification import pair_scores
 
 Cell = Mapping[str, NDArray[Any]]
 CONTENT = 3  # raise it with what a cell holds: older cells are then computed again
+
+
+class CellMissingError(FaceguardError):
+    """A cell that was only to be read has not been computed."""
 
 
 def run_cell(
@@ -43,12 +48,13 @@ def run_cell(
     lfw: tuple[Faces, LfwPairs] | None,
     folder: Path,
     wait: bool = True,
+    read_only: bool = False,
     progress: Callable[[Epoch], None] | None = None,
 ) -> Cell:
     """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept.
 
     Of several processes that ask for one cell, one computes it and the others wait, or raise filelock.Timeout at once
-    without ``wait``; a lock ends with its process.
+    without ``wait``; a lock ends with its process. With ``read_only`` nothing is computed, and CellMissingError raised instead.
     """
     against = countermeasure or Countermeasure()
     lfw_of = None if lfw is None else lfw_hash(*lfw)
@@ -60,6 +66,8 @@ def run_cell(
                 cell = dict(kept)
             if lfw_of is None or str(cell.get("lfw_of")) == lfw_of:
                 return cell
+        if read_only:
+            raise CellMissingError(f"The cell {path.name} has not been computed; run the recipe without --judge.")
         content = _compute(fabric, train, test, adversary, against, seed=seed, lfw=lfw, progress=progress)
         temporary = path.with_name(f"{path.stem}.tmp.npz")
         np.savez_compressed(temporary, **content)  # type: ignore[arg-type]

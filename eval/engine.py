@@ -128,8 +128,8 @@ def compute_unless_busy(plan: Plan, job: Job) -> float | None:
         return None
 
 
-def cell_of(plan: Plan, job: Job, *, wait: bool = True) -> Cell:
-    """The job's cell, computed here if nobody has yet; ``wait`` as for `cells.run_cell`."""
+def cell_of(plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False) -> Cell:
+    """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`."""
     data = loaded(plan)
     if job.condition.countermeasure not in COUNTERMEASURES:
         known = ", ".join(COUNTERMEASURES)
@@ -144,6 +144,7 @@ def cell_of(plan: Plan, job: Job, *, wait: bool = True) -> Cell:
         lfw=lfw_of(plan),
         folder=plan.out / "cells",
         wait=wait,
+        read_only=read_only,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from eval.cells import CellMissingError
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
@@ -12,6 +13,7 @@ from eval.experiment import Condition, Expectation
 from eval.visibility import visibility
 from faceguard.about import about_run
 from faceguard.conclusion import conclude, judge
+from faceguard.errors import DataError
 from faceguard.measures import measure_arm
 from faceguard.outputs import write_json
 from faceguard.report import write_report
@@ -26,25 +28,29 @@ def folder_of(plan: Plan) -> Path:
     return plan.out / (plan.recipe.stem if plan.scale == "small" else f"{plan.recipe.stem}-{plan.scale}")
 
 
-def conclude_study(plan: Plan) -> Json:
+def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     """Measure every condition, judge it, and write the three files; gives what result.json holds.
 
+    With ``read_only`` nothing is computed, and a condition that lacks a cell is listed as not run; DataError when all do.
     The same cells give the same result.json: what differs from run to run (time, hardware, commit) stands in run.json.
     """
     data = loaded(plan)
     study, seconds = data.study, 0.0
-    conditions = []
+    conditions, run, not_run = [], [], []
     for condition in study.conditions:
-        measured, took = _measure(plan, data, condition)
+        try:
+            measured, took = _measure(plan, data, condition, read_only=read_only)
+        except CellMissingError:
+            not_run.append(condition.name)
+            continue
         conditions.append(measured)
+        run.append(condition)
         seconds += took
-    used = {condition.adversary for condition in study.conditions}, {c.countermeasure for c in study.conditions}
-    not_run = [
-        name
-        for known, run in zip((contenders(plan.scale), COUNTERMEASURES), used, strict=True)
-        for name in known
-        if name not in run
-    ]
+    if not run:
+        raise DataError(f"Not one condition of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
+    adversaries, countermeasures = {c.adversary for c in run}, {c.countermeasure for c in run}
+    not_run += [name for name in contenders(plan.scale) if name not in adversaries]
+    not_run += [name for name in COUNTERMEASURES if name not in countermeasures]
     result = {
         "title": plan.recipe.stem,
         "claim": study.claim,
@@ -52,7 +58,7 @@ def conclude_study(plan: Plan) -> Json:
         "verdict": conclude(conditions, not_run),
         "conditions": conditions,
         "expectations": _expectations(study.expectations, conditions),
-        "noise": {noise: visibility(data, noise) for noise in dict.fromkeys(c.noise for c in study.conditions)},
+        "noise": {noise: visibility(data, noise) for noise in dict.fromkeys(c.noise for c in run)},
         "settings": _settings(plan, data),
         "pictures": [],
     }
@@ -64,13 +70,14 @@ def conclude_study(plan: Plan) -> Json:
     return result
 
 
-def _measure(plan: Plan, data: StudyData, condition: Condition) -> tuple[Json, float]:
+def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bool) -> tuple[Json, float]:
     """One condition of result.json, and the seconds that its cells took."""
     protected, seeds = data.protected(condition), list(seeds_of(plan, condition))
     groups = make_groups(data.test, protected)
     arms, seconds = {}, 0.0
     for arm in ARMS:
-        cells = [cell_of(plan, Job(condition=condition, arm=arm, seed=seed)) for seed in seeds]
+        jobs = [Job(condition=condition, arm=arm, seed=seed) for seed in seeds]
+        cells = [cell_of(plan, job, read_only=read_only) for job in jobs]
         seconds += sum(float(cell["seconds"]) for cell in cells)
         lfw = lfw_of(plan)
         arms[arm] = measure_arm(cells, data.test, groups, pairs=None if lfw is None else lfw[1])

@@ -142,3 +142,15 @@ def test_jobs_of_one_condition_come_in_the_order_of_seeds_and_arms(tmp_path, stu
     monkeypatch.setattr(eval.engine, "compute_unless_busy", lambda _, job: seen.append(job.label) or 0.0)
     study("--only", "*")
     assert seen[:6] == [f"{NAME}/{seed}/{arm}" for seed in (0, 1) for arm in ARMS]
+
+
+def test_judging_computes_nothing_and_lists_what_was_not_run(tmp_path, study, trainings):
+    code, _, err = study("--judge", "--seeds", "1")
+    assert (code, trainings) == (1, [])
+    assert "Not one condition of tiny has all its cells" in err
+    study("--seeds", "1", "--only", f"{NAME}*")
+    code, _, _ = study("--judge", "--seeds", "1", conditions=TWO, expectations="")
+    assert (code, len(trainings)) == (0, 3)
+    found = result(tmp_path)
+    assert [condition["name"] for condition in found["conditions"]] == [NAME]
+    assert "small, none, shipped, 1 protected" in found["verdict"]["not_run"]
