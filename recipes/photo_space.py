@@ -25,8 +25,8 @@ experiment = FaceStudy(
     upload=Upload(quality=75),
     noises={**coarse, **fine},
     conditions=(
-        *(Condition(noise=noise) for noise in ("coarse-16", "fine-16")),
-        *(Condition(noise=noise, seeds=SWEPT) for noise in ("coarse-4", "coarse-8", "coarse-12")),
+        *(Condition(noise=noise) for noise in ("coarse-16", "coarse-12", "fine-16")),
+        *(Condition(noise=noise, seeds=SWEPT) for noise in ("coarse-4", "coarse-8")),
     ),
     expectations=(
         Expectation(at_most=0.1, where="*coarse-16*"),
