@@ -52,12 +52,12 @@ def run(
         path = out / f"{recipe.stem}.safetensors"
         banks.make(study.at(scale), folder, path, precision=precision, progress=_say_round)
         return
-    if isinstance(study, SurvivalStudy):
-        _survive(study.at(scale), folder, out / recipe.stem, jobs)
-        return
     plan = Plan(
         recipe=recipe.absolute(), data=folder.absolute(), out=out, scale=scale, seeds=seeds, precision=precision
     )
+    if isinstance(study, SurvivalStudy):
+        _survive(study.at(scale), plan, jobs)
+        return
     if judge:
         _conclude(plan, read_only=True)
         return
@@ -69,13 +69,13 @@ def run(
         _conclude(plan)
 
 
-def _survive(study: SurvivalStudy, data: Path, out: Path, jobs: int) -> None:
-    begun = time.monotonic()
+def _survive(study: SurvivalStudy, plan: Plan, jobs: int) -> None:
+    begun, out = time.monotonic(), outcome.folder_of(plan)
     with terminal.bars() as advance:
-        found = survive(study, data, workers=jobs, progress=lambda done, count: advance("photos", count, "", done))
+        found = survive(study, plan.data, workers=jobs, progress=lambda done, count: advance("photos", count, "", done))
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", found)
-    write_json(out / "run.json", about_run(time.monotonic() - begun, outcome.PROGRAM))
+    write_json(out / "run.json", about_run(time.monotonic() - begun, outcome.command_of(plan)))
     terminal.say(f"result.json is in {out}.")
     _say_expectations(found["expectations"])
 

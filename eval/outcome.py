@@ -20,12 +20,21 @@ from faceguard.report import write_report
 from faceguard.study import ARMS, make_groups
 
 Json = dict[str, Any]
-PROGRAM = ("python", "-m", "eval")
 
 
 def folder_of(plan: Plan) -> Path:
     """Where the plan's report goes; every scale has a folder of its own."""
     return plan.out / (plan.recipe.stem if plan.scale == "small" else f"{plan.recipe.stem}-{plan.scale}")
+
+
+def command_of(plan: Plan) -> list[str]:
+    """The words that repeat the plan's run: what determines its numbers, not where they are written."""
+    words = ["python", "-m", "eval", f"{plan.recipe.parent.name}/{plan.recipe.name}"]
+    usual = Plan(recipe=plan.recipe, data=plan.data, out=plan.out)
+    for option in ("scale", "seeds", "precision"):
+        if getattr(plan, option) != getattr(usual, option):
+            words += [f"--{option}", str(getattr(plan, option))]
+    return words
 
 
 def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
@@ -65,7 +74,7 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     out = folder_of(plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(seconds, PROGRAM))
+    write_json(out / "run.json", about_run(seconds, command_of(plan)))
     write_report(out)
     return result
 

@@ -4,7 +4,6 @@ import os
 import platform
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -18,10 +17,10 @@ from faceguard import __version__
 PACKAGES = ("torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 
-def about_run(seconds: float, program: Sequence[str]) -> dict[str, Any]:
-    """``program`` with this process's arguments, commit, versions, hardware, the ``seconds`` that it took, the day."""
+def about_run(seconds: float, command: Sequence[str]) -> dict[str, Any]:
+    """The words of the ``command`` that repeats the run, commit, versions, hardware, the ``seconds`` that it took, the day."""
     return {
-        "command": shlex.join([*program, *sys.argv[1:]]),
+        "command": shlex.join(command),
         "commit": _commit(),
         "version": __version__,
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},

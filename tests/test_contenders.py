@@ -8,7 +8,9 @@ import pytest
 from eval.adversaries import SMALL as RESNET_SMALL
 from eval.banks import BankRecipe
 from eval.contenders import SMALL, contenders
+from eval.engine import Plan
 from eval.experiment import Condition, Expectation, FaceStudy
+from eval.outcome import command_of
 from eval.scales import LIMITS, Limits
 from faceguard.adversary import Scratch
 from faceguard.readers.record import Record
@@ -82,3 +84,10 @@ def test_an_expectation_reads_as_a_sentence_and_fits_names_by_pattern():
     assert condition.name == ("resnet-18, none, coarse-8, 50 protected, 50% of photos, nearest, noisy others, original")
     assert expectation.fits(condition.name)
     assert not expectation.fits(replace(condition, noise="fine-8").name)
+
+
+def test_a_plan_is_repeated_by_what_determines_its_numbers(tmp_path):
+    plan = Plan(recipe=tmp_path / "recipes" / "face_full.py", data=tmp_path, out=tmp_path)
+    assert command_of(plan) == ["python", "-m", "eval", "recipes/face_full.py"]
+    other = replace(plan, scale="smoke", seeds=2, precision="fp32")
+    assert command_of(other)[4:] == ["--scale", "smoke", "--seeds", "2", "--precision", "fp32"]

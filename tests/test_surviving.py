@@ -76,4 +76,4 @@ def test_the_recipe_runs_from_the_command_line_and_writes_its_result(photos, cap
     with pytest.raises(SystemExit) as left:
         harness.main([str(recipe), "--scale", "smoke", "--data", str(photos), "--out", str(photos / "runs")])
     assert not left.value.code
-    assert {path.name for path in (photos / "runs" / "survival").iterdir()} == {"result.json", "run.json"}
+    assert {path.name for path in (photos / "runs" / "survival-smoke").iterdir()} == {"result.json", "run.json"}
