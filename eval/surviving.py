@@ -86,40 +86,37 @@ def _keep(study: SurvivalStudy, task: tuple[int, Record]) -> Kept:
     except PhotoError:
         return {}
     kept: Kept = {}
-    for noise in study.noises:
-        for curve, value, original, publish in _points(study, pixels):
-            kept[noise, curve, value] = _one(original, _bank(noise), number, publish)
+    for original, matrices, points in _originals(study, pixels):
+        for noise in study.noises:
+            bank = _bank(noise)
+            delta = bank.delta(number % len(bank)).numpy()
+            written = add_to_faces(original, matrices, delta, bank.epsilon)
+            for curve, value, publish in points:
+                kept[noise, curve, value] = noise_kept(original, publish(written), delta, size=bank.size)
     return kept
 
 
 Publish = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def _points(study: SurvivalStudy, pixels: NDArray[np.uint8]) -> Iterator[tuple[str, float, NDArray[np.uint8], Publish]]:
-    """Curve, value, the photo to protect and what then happens to it."""
-    yield LOSSLESS, 1.0, pixels, lambda written: written
-    for quality in study.qualities:
-        yield QUALITY, quality, pixels, partial(published, quality=quality)
-    for scale in study.scales:
-        yield SCALE, scale, pixels, partial(published, quality=SCALED_QUALITY, scale=scale)
+def _originals(
+    study: SurvivalStudy, pixels: NDArray[np.uint8]
+) -> Iterator[tuple[NDArray[np.uint8], list[NDArray[np.float64]], list[tuple[str, float, Publish]]]]:
+    """The photo and its smaller copies that show a usable face, with the face's alignment and the points of the curves."""
     matrices, _, _ = usable_faces(pixels, Protection(bank=_bank(SHIPPED)))
     if not matrices:
         return
+    points: list[tuple[str, float, Publish]] = [(LOSSLESS, 1.0, lambda written: written)]
+    points += [(QUALITY, quality, partial(published, quality=quality)) for quality in study.qualities]
+    points += [(SCALE, scale, partial(published, quality=SCALED_QUALITY, scale=scale)) for scale in study.scales]
+    yield pixels, matrices, points
     side = TEMPLATE_SIZE / float(np.hypot(*matrices[0][0, :2]))  # of the crop in the photo
     for size in study.face_sizes:
-        if size <= side:
-            small = _scaled(pixels, size / side)
-            yield FACE, size, small, lambda written: written
-            yield COMPRESSED_FACE, size, small, partial(published, quality=75)
-
-
-def _one(original: NDArray[np.uint8], bank: NoiseBank, row: int, publish: Publish) -> float | None:
-    matrices, _, _ = usable_faces(original, Protection(bank=bank))
-    if not matrices:
-        return None
-    delta = bank.delta(row % len(bank)).numpy()
-    written = add_to_faces(original, matrices, delta, bank.epsilon)
-    return noise_kept(original, publish(written), delta, size=bank.size)
+        small = _scaled(pixels, min(size / side, 1.0))
+        found, _, _ = usable_faces(small, Protection(bank=_bank(SHIPPED))) if size <= side else ([], 0, [])
+        if found:
+            compressed = partial(published, quality=75)
+            yield small, found, [(FACE, size, lambda written: written), (COMPRESSED_FACE, size, compressed)]
 
 
 @cache
