@@ -9,4 +9,4 @@ Expect    13 rounds, 5.2 MB, six minutes on one core; then copy default_bank.saf
 from eval.banks import BankRecipe
 from faceguard.generate import face_noise
 
-experiment = BankRecipe(faces="celeba-100", settings=face_noise(publication=True))
+experiment = BankRecipe(faces="celeba-100", settings=face_noise(epsilon=12 / 255, publication=True))
