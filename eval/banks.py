@@ -36,6 +36,11 @@ class BankRecipe:
         return replace(self, settings=hasty, source_model=replace(self.source_model, width=4), limits=LIMITS[scale])
 
 
+CELEBA_16 = BankRecipe(
+    faces="celeba-100", settings=face_noise(publication=True)
+)  # as the one that ships, at epsilon 16
+
+
 def make(recipe: BankRecipe, data: Path, out: Path, *, precision: Precision, progress: Callable[[Round], None]) -> None:
     """Learn the bank and write it to ``out``; resumes from ``out``.partial. Raises DataError when ``out`` exists."""
     if out.exists():

@@ -2,11 +2,11 @@
 
 Claim     the protected are hidden whatever the share of people; a person's clean photos give her away
 Command   FACEGUARD_DATA=... python -m eval recipes/face_shares.py --jobs 2
-Data      noise from celeba-100 (the banks that ship), faces pins-105; 0 % is the clean arm of every condition
+Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105; 0 % is the clean arm of every condition
 Expect    protected at most a tenth of the clean arm's rank-1 at 20 to 80 % when all their photos are; an hour on two cores
 """
 
-from eval.banks import PLAIN
+from eval.banks import CELEBA_16, PLAIN
 from eval.experiment import Condition, Expectation, FaceStudy
 
 SHARES = (21, 42, 63, 84, None)  # of 105 people: 20, 40, 60, 80 and 100 %
@@ -15,14 +15,15 @@ ONE = (0,)
 experiment = FaceStudy(
     claim="The noise hides its people at every share; half-protected people stay visible.",
     faces="pins-105",
+    noises={"celeba-16": CELEBA_16},
     conditions=(
-        *(Condition(protected=count, seeds=ONE) for count in SHARES),
-        *(Condition(photos=share, seeds=ONE) for share in (0.5, 0.8)),
-        *(Condition(assign=how, seeds=ONE) for how in ("random", "nearest")),
+        *(Condition(noise="celeba-16", protected=count, seeds=ONE) for count in SHARES),
+        *(Condition(noise="celeba-16", photos=share, seeds=ONE) for share in (0.5, 0.8)),
+        *(Condition(noise="celeba-16", assign=how, seeds=ONE) for how in ("random", "nearest")),
         Condition(noise=PLAIN),
-        Condition(noisy_others=True, seeds=ONE),
+        Condition(noise="celeba-16", noisy_others=True, seeds=ONE),
     ),
     expectations=tuple(
-        Expectation(at_most=0.1, where=f"resnet-18, none, shipped, {count} protected") for count in SHARES[:-1]
+        Expectation(at_most=0.1, where=f"resnet-18, none, celeba-16, {count} protected") for count in SHARES[:-1]
     ),
 )

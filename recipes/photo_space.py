@@ -29,8 +29,8 @@ experiment = FaceStudy(
         *(Condition(noise=noise, seeds=SWEPT) for noise in ("coarse-4", "coarse-8")),
     ),
     expectations=(
-        Expectation(at_most=0.1, where="*coarse-16*"),
-        Expectation(at_most=0.25, epoch="best", where="*coarse-16*"),
-        Expectation(group="others", at_least=0.9, where="*coarse-16*"),
+        Expectation(at_most=0.1, where="*coarse-12*"),
+        Expectation(at_most=0.25, epoch="best", where="*coarse-12*"),
+        Expectation(group="others", at_least=0.9, where="*coarse-12*"),
     ),
 )
