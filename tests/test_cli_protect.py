@@ -8,7 +8,7 @@ import skimage.data
 from commands import coarse_bank, fail, mistype, pixels_of, run, succeed, write_corrupt, write_faces
 from PIL import Image
 
-from faceguard.bank import default_bank, load_bank
+from faceguard.bank import default_bank, load_bank, plain_bank
 from faceguard.device import make_fabric
 from faceguard.generate import SourceModel, learn_bank
 from faceguard.noise import NoiseSettings
@@ -51,10 +51,10 @@ def test_aligned_faces_carry_exactly_their_row(capsys, tmp_path, people, bank):
     assert rows(tmp_path) == {"synthetic-000": 0, "synthetic-001": 1, "synthetic-002": 2}
 
 
-def test_the_bank_that_ships_holds_a_hundred_rows_at_16_levels_and_its_source_model():
-    bank = default_bank()
+@pytest.mark.parametrize(("bank", "levels", "cells"), [(default_bank(), 12, 28), (plain_bank(), 16, None)])
+def test_the_banks_that_ship_hold_a_hundred_rows_and_their_source_model(bank, levels, cells):
     assert bank.rows.shape == (100, 3, 112, 112)
-    assert bank.epsilon == 16 / 255
+    assert (bank.epsilon, bank.cells) == (levels / 255, cells)
     assert bank.form == "class-wise"
     assert bank.source().size == 112
     assert len(set(bank.identities)) == 100

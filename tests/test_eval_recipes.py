@@ -9,8 +9,7 @@ import pytest
 from commands import quick_noise, write_faces
 
 import eval.__main__ as harness
-from eval.banks import BankRecipe
-from eval.experiment import FaceStudy, load_recipe
+from eval.experiment import Experiment, load_recipe
 from faceguard.bank import load_bank
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +18,7 @@ RECIPES = sorted(path for path in (ROOT / "recipes").glob("*.py") if path.name !
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_states_an_experiment_its_claim_command_data_and_expectation(path):
-    assert isinstance(load_recipe(path), FaceStudy | BankRecipe)
+    assert isinstance(load_recipe(path), Experiment)
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     starts = [line.split(" ")[0] for line in docstring.splitlines()]
     assert [starts.count(word) for word in ("Claim", "Command", "Data", "Expect")] == [1, 1, 1, 1]
@@ -54,7 +53,7 @@ def test_absent_data_is_a_sentence_that_names_the_folder(tmp_path, capsys, monke
 
 def test_a_mistyped_option_exits_with_2():
     with pytest.raises(SystemExit) as left:
-        harness.main(["recipe.py", "--seeds", "3"])
+        harness.main(["recipe.py", "--seed", "3"])
     assert left.value.code == 2
 
 
