@@ -94,11 +94,18 @@ class StudyData:
             noisy = carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
         return noisy if condition.photos == 1 else _partly(faces, noisy, rows, condition.photos, self.study.data_seed)
 
+    def has_bank(self, noise: str) -> bool:
+        """Whether the bank of this name need not be learnt first."""
+        return noise not in self.study.noises or self._bank_path(noise).exists()
+
+    def _bank_path(self, noise: str) -> Path:
+        settings = repr(asdict(self.study.noises[noise])).encode()
+        return self.banks_folder / f"{hashlib.sha256(settings).hexdigest()[:16]}.safetensors"
+
     def _load_bank(self, noise: str) -> NoiseBank:
         if noise not in self.study.noises:
             return WITH_THE_PACKAGE[noise]()
-        recipe = self.study.noises[noise]
-        path = self.banks_folder / f"{hashlib.sha256(repr(asdict(recipe)).encode()).hexdigest()[:16]}.safetensors"
+        recipe, path = self.study.noises[noise], self._bank_path(noise)
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # of several processes, one learns it
             if not path.exists():

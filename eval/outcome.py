@@ -81,6 +81,8 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
 
 def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bool) -> tuple[Json, float]:
     """One condition of result.json, and the seconds that its cells took."""
+    if read_only and not data.has_bank(condition.noise):
+        raise CellMissingError(f"The noise {condition.noise} has not been learnt; run the recipe without --judge.")
     protected, seeds = data.protected(condition), list(seeds_of(plan, condition))
     groups = make_groups(data.test, protected)
     arms, seconds = {}, 0.0

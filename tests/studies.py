@@ -12,6 +12,7 @@ from faceguard.adversary import Scratch
 from faceguard.train import TrainSettings
 
 STUDY = """
+from eval.banks import BankRecipe
 from eval.experiment import Condition, Expectation, FaceStudy
 from faceguard.uploads import Upload
 

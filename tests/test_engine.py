@@ -154,3 +154,13 @@ def test_judging_computes_nothing_and_lists_what_was_not_run(tmp_path, study, tr
     found = result(tmp_path)
     assert [condition["name"] for condition in found["conditions"]] == [NAME]
     assert "small, none, shipped, 1 protected" in found["verdict"]["not_run"]
+
+
+def test_judging_does_not_learn_a_noise_either(tmp_path, study, trainings, monkeypatch):
+    monkeypatch.setattr("eval.banks.make", lambda *_, **__: pytest.fail("noise was learnt"))
+    both = "(Condition(adversary='small', protected=2), Condition(adversary='small', noise='own', protected=2))"
+    own = f"{both}, noises={{'own': BankRecipe(faces='people')}}"
+    study("--seeds", "1", "--only", f"{NAME}*")
+    code, _, err = study("--judge", "--seeds", "1", conditions=own, expectations="")
+    assert (code, err) == (0, "")
+    assert "small, none, own, 2 protected" in result(tmp_path)["verdict"]["not_run"]
