@@ -73,7 +73,7 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
     yield f"## {name}\n"
     yield f"{entry['claim']}\n"
     yield f"    {run['command']}\n"
-    yield f"{run['date']}, commit {run['commit']}, {run['hardware']}, {_duration(run['seconds'])} of training.\n"
+    yield f"{run['date']}, commit {run['commit']}, {run['hardware']}, {_duration(run['seconds'])} of computing.\n"
     if "verdict" in entry:
         yield f"**{entry['verdict']['headline']}**\n"
     if "conditions" in entry:

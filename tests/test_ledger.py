@@ -76,7 +76,7 @@ def test_the_page_shows_command_hardware_controls_and_what_was_missed(run, tmp_p
     ledger.record(run, tmp_path / "results")
     page = ledger.page(tmp_path / "results")
     assert "    python -m eval my_study.py" in page
-    assert "commit abc, 2 cores, 2.0 hours of training" in page
+    assert "commit abc, 2 cores, 2.0 hours of computing" in page
     assert "| resnet-18, none, shipped, 5 protected | 1 | 0.500 (0.400 to 0.600) | 0.400" in page
     assert "* missed: others at least 0.9" not in page
     assert "* **missed**: others at least 0.9" in page
