@@ -21,7 +21,8 @@ LEFT_OUT = ("curves", "roc", "pictures")  # what only the report draws
 HEADER = """# Results
 
 Made from `results/*.json` by `python -m eval.ledger`; a test fails when the two differ. Rank-1 and verification are on clean
-held-out faces, means over seeds with 95 % intervals; "best" is the best epoch, as if a trainer stopped there.
+held-out faces, means over seeds with 95 % intervals; "best" is the best epoch, as if a trainer stopped there. PSNR and SSIM are
+those of the aligned face. Detectability near 0.5 may also mean that the small detector did not learn: it is no proof of absence.
 """
 Json = dict[str, Any]
 
@@ -76,6 +77,8 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
     yield f"{run['date']}, commit {run['commit']}, {run['hardware']}, {_duration(run['seconds'])} of computing.\n"
     if "verdict" in entry:
         yield f"**{entry['verdict']['headline']}**\n"
+        if entry["verdict"].get("not_run"):
+            yield f"Not run: {'; '.join(entry['verdict']['not_run'])}.\n"
     if "conditions" in entry:
         yield from _conditions(entry["conditions"])
     if "folders" in entry:

@@ -45,7 +45,7 @@ def run(tmp_path):
     }
     result = {
         "claim": "It protects.",
-        "verdict": {"headline": "Protected in the only condition that was run."},
+        "verdict": {"headline": "Protected in the only condition that was run.", "not_run": ["sface", "jpeg"]},
         "conditions": [condition],
         "expectations": {"resnet-18: protected at most 0.1 of clean": True, "others at least 0.9": False},
         "noise": {"shipped": {"epsilon_levels": 8.0, "lpips": None}},
@@ -80,6 +80,7 @@ def test_the_page_shows_command_hardware_controls_and_what_was_missed(run, tmp_p
     assert "| resnet-18, none, shipped, 5 protected | 1 | 0.500 (0.400 to 0.600) | 0.400" in page
     assert "* missed: others at least 0.9" not in page
     assert "* **missed**: others at least 0.9" in page
+    assert "Not run: sface; jpeg." in page
     assert "* met: resnet-18: protected at most 0.1 of clean" in page
     assert "**Protected in the only condition that was run.**" in page
 
