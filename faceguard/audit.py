@@ -6,7 +6,6 @@ Adversaries: a recognizer from scratch at 64 px, the averaging attack that goes 
 extractor where one is at hand. What cannot be told from so few photos, or among drawn people, is said and not guessed.
 """
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -117,7 +116,7 @@ def run_audit(
         "pictures": faces.pictures,
     }
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(time.monotonic() - begun, ["faceguard", *sys.argv[1:]]))
+    write_json(out / "run.json", about_run(time.monotonic() - begun, ["faceguard", "audit", "PHOTOS", "--seed", str(seed)]))
     write_report(out)
     return Audit(result=result, failures=faces.failures)
 
