@@ -116,7 +116,9 @@ def run_audit(
         "pictures": faces.pictures,
     }
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(time.monotonic() - begun, ["faceguard", "audit", "PHOTOS", "--seed", str(seed)]))
+    write_json(
+        out / "run.json", about_run(time.monotonic() - begun, ["faceguard", "audit", "PHOTOS", "--seed", str(seed)])
+    )
     write_report(out)
     return Audit(result=result, failures=faces.failures)
 
