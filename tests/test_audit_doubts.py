@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from commands import write_faces
-from results import bare_arm, estimated
+from fabricated import bare_arm, estimated
 from test_audit import TINY, audit, empty_cache  # noqa: F401
 
 import faceguard.audit

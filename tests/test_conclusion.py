@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from faceguard.conclusion import OUTCOMES, conclude, judge
 from faceguard.study import ARMS, verdict
-from tests.results import bare_arm, condition_of, simple_condition
+from tests.fabricated import bare_arm, condition_of, simple_condition
 
 GOOD = simple_condition(name="good")
 BAD = simple_condition(noise=(0.5,), name="bad")

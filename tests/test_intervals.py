@@ -6,7 +6,7 @@ from scipy import stats
 
 from faceguard.intervals import estimate, over_identities, over_seeds
 from faceguard.measures import measure_arm
-from tests.results import held_out
+from tests.fabricated import held_out
 
 
 def test_the_interval_over_seeds_is_students():

@@ -14,7 +14,7 @@ from faceguard.readers.lfw import LfwPairs
 from faceguard.readers.record import Record
 from faceguard.study import make_groups
 from faceguard.verification import tar_at_far, verify
-from tests.results import held_out, made_cell
+from tests.fabricated import held_out, made_cell
 
 TEST = held_out(8, photos=5)
 GROUPS = make_groups(TEST, TEST.names[:3])

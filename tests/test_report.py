@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from faceguard.conclusion import OUTCOMES, conclude, judge
 from faceguard.outputs import write_json
 from faceguard.report import SHOWN, flatten, write_report
-from tests.results import RATES, RUN, condition_of, measured_condition, picture, result_of, simple_condition
+from tests.fabricated import RATES, RUN, condition_of, measured_condition, picture, result_of, simple_condition
 from tests.test_conclusion import any_conditions
 from tests.test_page import Page
 

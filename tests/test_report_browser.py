@@ -10,7 +10,7 @@ from PIL import Image
 
 from faceguard.outputs import write_json
 from faceguard.report import write_report
-from tests.results import RATES, RUN, measured_condition, picture, result_of
+from tests.fabricated import RATES, RUN, measured_condition, picture, result_of
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"

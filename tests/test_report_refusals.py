@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
 from faceguard.report import write_report
-from tests.results import RUN, as_png, measured_condition, picture, result_of, simple_condition
+from tests.fabricated import RUN, as_png, measured_condition, picture, result_of, simple_condition
 from tests.test_report import Report, write
 
 RESULT = result_of(simple_condition(noise=(0.5,), name="bad"), simple_condition(name="good"), pictures=[picture()])
