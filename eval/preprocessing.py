@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize
 from faceguard.identities import Faces
+from faceguard.survival import published
 
 Photo = NDArray[np.uint8]
 
@@ -69,8 +70,7 @@ class Jpeg(Preprocessing):
 
     def change(self, photo: Photo) -> Photo:
         """Encoded and decoded in memory."""
-        _, file = cv2.imencode(".jpg", photo[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)[:, :, ::-1]
+        return published(photo, quality=self.quality)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Which countermeasures of a trainer undo noise that survives publication?
 
-Claim     augmentations that keep the photo's colours and detail leave the protection; compression and the like undo it
+Claim     to be tried, not shown yet: augmentations leave the protection, harsh preprocessing undoes it
 Command   FACEGUARD_DATA=... python -m eval recipes/face_countermeasures.py --jobs 2
 Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105, 50 of 105 people protected
 Expect    protected at most a tenth of the clean arm's rank-1 without a countermeasure; the rest is found out; two hours

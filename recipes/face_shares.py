@@ -1,6 +1,6 @@
 """How does it depend on who protects how much: the share of people, the share of one person's photos, rows, and the noise?
 
-Claim     the protected are hidden whatever the share of people; a person's clean photos give her away
+Claim     to be tried, not shown yet: the protected are hidden at every share of people, half-protected people are not
 Command   FACEGUARD_DATA=... python -m eval recipes/face_shares.py --jobs 2
 Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105; 0 % is the clean arm of every condition
 Expect    protected at most a tenth of the clean arm's rank-1 at 20 to 80 % when all their photos are; an hour on two cores
