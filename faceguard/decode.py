@@ -45,6 +45,8 @@ _BATCH = 1024  # photos in flight: bounds memory, and is large enough to keep ev
 _TASK = 8  # photos that a thread takes at once: handing over small ones singly costs up to half their own time
 
 Progress = Callable[[int, int], None]
+ToPicture = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]  # H x W x 3 and S to S x S x 3, or PhotoError
+_Read = tuple[Record, NDArray[np.uint8] | Failure]
 
 
 def load_faces(
@@ -69,20 +71,27 @@ def load_records(
     cache: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    to_picture: ToPicture | None = None,
 ) -> Faces:
     """Decode ``records`` into faces of ``size`` x ``size`` pixels, in their order; names are sorted, numbers by value.
 
+    What shows no face is brought to size by ``to_picture``, a function of a module, in place of `to_face`.
     Unreadable photos are left out and listed in ``failures``, and so is who has no other photo. With a ``cache`` folder, or
     for more than 1 GiB of pixels, the result is kept on disk and mapped into memory, and a second call decodes nothing.
     ``workers`` threads decode, one per processor core by default; ``progress`` is called with (photos done, photos in all).
     Raises DataError when not one photo can be read.
     """
     shape = (len(records), size, size, 3)
-    fill = partial(_decode_into, records=records, workers=workers or os.cpu_count() or 1, progress=progress)
+    read = partial(_decode, to_picture=to_picture or to_face, size=size)
+    fill = partial(_decode_into, records=records, read=read, workers=workers or os.cpu_count() or 1, progress=progress)
     if cache is None and np.prod(shape, dtype=np.int64) <= LARGEST_IN_MEMORY:
         return fill(np.empty(shape, dtype=np.uint8))
-    folder = (cache or face_cache.default_folder()) / face_cache.digest(records, size)
+    folder = (cache or face_cache.default_folder()) / face_cache.digest(records, size, _spelled(to_picture))
     return face_cache.load_or_make(folder, shape, fill)
+
+
+def _spelled(to_picture: ToPicture | None) -> str:
+    return "" if to_picture is None else f" {to_picture.__module__}.{to_picture.__qualname__}"
 
 
 def to_face(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -133,11 +142,15 @@ def _pillow_warnings() -> Iterator[None]:
 
 @_pillow_warnings()
 def _decode_into(
-    pixels: NDArray[np.uint8], *, records: Sequence[Record], workers: int, progress: Progress | None
+    pixels: NDArray[np.uint8],
+    *,
+    records: Sequence[Record],
+    read: Callable[[Sequence[Record]], list[_Read]],
+    workers: int,
+    progress: Progress | None,
 ) -> Faces:
     """Fill ``pixels`` from the front with the faces that can be read; the faces share its memory."""
     _load_before_threads()
-    decode = partial(_decode, size=pixels.shape[1])
     kept: list[Record] = []
     failures: list[Failure] = []
     # Threads, because the decoders release the interpreter's lock: on two idle cores two take 0.52 of the time of one.
@@ -145,7 +158,7 @@ def _decode_into(
     try:
         for start in range(0, len(records), _BATCH):
             tasks = [records[i : i + _TASK] for i in range(start, min(start + _BATCH, len(records)), _TASK)]
-            for record, face in chain.from_iterable(pool.map(decode, tasks)):
+            for record, face in chain.from_iterable(pool.map(read, tasks)):
                 if isinstance(face, Failure):
                     failures.append(face)
                 else:
@@ -168,13 +181,13 @@ def _load_before_threads() -> None:
     _celeba_alignment(TEMPLATE_SIZE)
 
 
-def _decode(records: Sequence[Record], *, size: int) -> list[tuple[Record, NDArray[np.uint8] | Failure]]:
-    return [(record, _face_or_failure(record, size)) for record in records]
+def _decode(records: Sequence[Record], *, to_picture: ToPicture, size: int) -> list[_Read]:
+    return [(record, _picture_or_failure(record, to_picture, size)) for record in records]
 
 
-def _face_or_failure(record: Record, size: int) -> NDArray[np.uint8] | Failure:
+def _picture_or_failure(record: Record, to_picture: ToPicture, size: int) -> NDArray[np.uint8] | Failure:
     try:
-        return to_face(record.read(), size)
+        return to_picture(record.read(), size)
     except PhotoError as error:
         return Failure(key=record.key, reason=str(error))
 

@@ -33,10 +33,13 @@ def default_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "faceguard"
 
 
-def digest(records: Sequence[Record], size: int) -> str:
-    """SHA-256 of format, face size, and every record's key, identity and source file (path, length, time of change)."""
+def digest(records: Sequence[Record], size: int, how: str = "") -> str:
+    """SHA-256 of format, face size, and every record's key, identity and source file (path, length, time of change).
+
+    ``how`` names what is done with a decoded picture, unless its face is cut out.
+    """
     stamps: dict[Path | None, str] = {None: ""}
-    total = hashlib.sha256(f"faceguard {FORMAT} {size}\n".encode())
+    total = hashlib.sha256(f"faceguard {FORMAT} {size}{how}\n".encode())
     for record in records:
         if record.source not in stamps:
             stamps[record.source] = _stamp(record.source)

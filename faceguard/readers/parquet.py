@@ -46,13 +46,31 @@ def records(path: Path) -> list[Record]:
     return found
 
 
+def splits(path: Path) -> dict[str, list[Path]]:
+    """The files in the folder ``path`` by split: train.parquet and its parts, test.parquet and so on."""
+    found: dict[str, list[Path]] = {}
+    for file in _files(path):
+        found.setdefault(_SHARD.sub("", file.stem), []).append(file)
+    return found
+
+
+def label_names(file: Path) -> list[str]:
+    """What the labels of ``file`` are called, in their own order: the metadata's names, else the labels themselves, sorted.
+
+    Raises DataError when the file is damaged or lacks a column.
+    """
+    names, labels, _ = _contents(file)
+    return [str(label) for label in sorted(set(labels))] if names is None else names
+
+
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix == ".parquet" else []
     return sorted(path.glob("[!.]*.parquet")) if path.is_dir() else []
 
 
-def _file_records(file: Path) -> list[Record]:
+def _contents(file: Path) -> tuple[list[str] | None, list[Any], list[int]]:
+    """The labels' names when the metadata has them, the label of every row, and the rows of every group."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -61,9 +79,13 @@ def _file_records(file: Path) -> list[Record]:
             _require_columns(table, file)
             names = _class_names(table.schema_arrow.metadata or {}, file)
             labels = table.read(columns=["label"]).column("label").to_pylist()
-            group_sizes = [table.metadata.row_group(i).num_rows for i in range(table.num_row_groups)]
+            return names, labels, [table.metadata.row_group(i).num_rows for i in range(table.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as parquet ({error}); copy it again.") from error
+
+
+def _file_records(file: Path) -> list[Record]:
+    names, labels, group_sizes = _contents(file)
     photos = _Photos(file)
     places = ((group, row) for group, size in enumerate(group_sizes) for row in range(size))
     return [
