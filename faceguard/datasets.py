@@ -1,8 +1,9 @@
 """The classification sets of the paper's tables, read from disk as training and test photos under one list of classes.
 
-N photos, S pixels a side. A set lies in a folder of its own name: parquet as train.parquet with test.parquet or val.parquet.
-A class keeps the place that the set's authors gave it (airplane is CIFAR-10's class 0). Nothing is downloaded here:
-an absent set is a `SetMissingError` that names the command which gets it.
+N photos, S pixels a side. A set lies in a folder of its own name, as parquet (train.parquet with test.parquet or
+val.parquet) or as its authors publish it and torchvision keeps it; see ``faceguard.readers``. A class keeps the place that the
+set's authors gave it (airplane is CIFAR-10's class 0). Nothing is downloaded here: an absent set is a `SetMissingError` that
+names the command which gets it.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,7 @@ from numpy.typing import NDArray
 from faceguard.decode import ToPicture, load_records, resize
 from faceguard.errors import DataError
 from faceguard.identities import Faces, split
-from faceguard.readers import parquet
-from faceguard.readers.record import Record
+from faceguard.readers import Record, Splits, find_splits
 
 TEST_SHARE = 0.2  # of each class's photos, where a set has no test photos of its own
 SHORTER_SIDE = 256 / 224  # of the crop that is cut from an ImageNet photo's centre (Krizhevsky et al. 2012)
@@ -28,20 +28,16 @@ class SetMissingError(DataError):
 
 @dataclass(frozen=True, kw_only=True)
 class KnownSet:
-    """What a set is called, how large its photos are by default, and what brings a photo to a size."""
+    """What a set is called, how large its photos are by default, and what brings a photo to a size.
+
+    ``also`` names folders that are looked into when there is none of the set's own name; ``classes`` limits the classes.
+    """
 
     title: str
     size: int
     to_picture: ToPicture
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """A set's photos before any is decoded: its classes in their own order; ``test`` is empty where the set has none."""
-
-    names: tuple[str, ...]
-    train: list[Record]
-    test: list[Record]
+    also: tuple[str, ...] = ()
+    classes: int | None = None
 
 
 def whole(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -62,12 +58,14 @@ def centre(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 SETS = {
-    "cifar10": KnownSet(title="CIFAR-10", size=32, to_picture=whole),
-    "cifar100": KnownSet(title="CIFAR-100", size=32, to_picture=whole),
+    "cifar10": KnownSet(title="CIFAR-10", size=32, to_picture=whole, also=("cifar-10-batches-py",)),
+    "cifar100": KnownSet(title="CIFAR-100", size=32, to_picture=whole, also=("cifar-100-python",)),
     "svhn": KnownSet(title="SVHN", size=32, to_picture=whole),
-    "imagenet-100": KnownSet(title="ImageNet (its first 100 classes)", size=224, to_picture=centre),
-    "imagenette-128": KnownSet(title="Imagenette", size=128, to_picture=whole),
-    "tiny-imagenet-32": KnownSet(title="Tiny ImageNet", size=32, to_picture=whole),
+    "imagenet-100": KnownSet(
+        title="ImageNet (its first 100 classes)", size=224, to_picture=centre, also=("imagenet",), classes=100
+    ),
+    "imagenette-128": KnownSet(title="Imagenette", size=128, to_picture=whole, also=("imagenette2-160",)),
+    "tiny-imagenet-32": KnownSet(title="Tiny ImageNet", size=32, to_picture=whole, also=("tiny-imagenet-200",)),
 }
 NAMES = tuple(SETS)
 
@@ -89,8 +87,8 @@ def load_set(
     """
     if name not in SETS:
         raise DataError(f"There is no set {name!r}; the known ones are {', '.join(NAMES)}.")
-    listing = list_set(name, folder)
-    names = listing.names[:classes]
+    listing = list_set(name, folder, classes)
+    names = listing.classes[:classes]
     if classes is not None and len(names) < classes:
         raise DataError(f"{folder / name} has {len(names)} classes, and {classes} are asked for; ask for fewer.")
     known = SETS[name]
@@ -102,19 +100,20 @@ def load_set(
     return _first_faces(train, photos), _first_faces(test, test_photos)
 
 
-def list_set(name: str, folder: Path) -> Listing:
-    """The photos of the set ``name`` in ``folder``, none decoded. Raises SetMissingError, or DataError when it is damaged."""
-    splits = parquet.splits(folder / name)
-    if "train" not in splits:
+def list_set(name: str, folder: Path, classes: int | None = None) -> Splits:
+    """The photos of the set ``name`` in ``folder``, none decoded; of ImageNet's folders the first ``classes``.
+
+    Raises SetMissingError, or DataError when the set is damaged.
+    """
+    known = SETS[name]
+    most = min((number for number in (classes, known.classes) if number is not None), default=None)
+    places = (folder / place for place in (name, *known.also))
+    found = next((splits for splits in (find_splits(place, most) for place in places) if splits is not None), None)
+    if found is None:
         raise SetMissingError(
-            f'{SETS[name].title} is not in {folder}; get it with "faceguard data fetch {name} --into {folder}".'
+            f'{known.title} is not in {folder}; get it with "faceguard data fetch {name} --into {folder}".'
         )
-    test = next((splits[key] for key in ("test", "val", "validation") if key in splits), [])
-    return Listing(
-        names=tuple(parquet.label_names(splits["train"][0])),
-        train=[record for file in splits["train"] for record in parquet.records(file)],
-        test=[record for file in test for record in parquet.records(file)],
-    )
+    return replace(found, classes=found.classes[: known.classes])
 
 
 def first_of_each(records: Sequence[Record], names: Sequence[str], photos: int | None) -> list[Record]:

@@ -1,33 +1,16 @@
 """The classification sets: faceguard.datasets."""
 
-import io
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from small_sets import write_cifar10, write_imagenet, write_parquet, write_svhn
 
 from faceguard import datasets
 from faceguard.datasets import SetMissingError, load_set
 from faceguard.errors import DataError
 from faceguard.readers.record import Record
-
-
-def write_parquet(file: Path, labels: list[int], names: list[str], *, size: int = 32, photos: Any = None) -> None:
-    """Row i's photo is filled with level i, as a lossless PNG, unless its bytes are given."""
-    rows = []
-    for i in range(len(labels)):
-        buffer = io.BytesIO()
-        Image.new("RGB", (size, size), (i, i, i)).save(buffer, "PNG")
-        rows.append({"bytes": (photos or {}).get(i, buffer.getvalue()), "path": f"{i}.png"})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.table({"image": rows, "label": labels}).replace_schema_metadata({"class_names": "\n".join(names)})
-    pq.write_table(table, file, row_group_size=3)
-
 
 NAMES = ["truck", "automobile", "airplane"]
 
@@ -129,3 +112,45 @@ def test_real_sets_have_their_classes_in_order(real_data: Path, name: str, class
     assert list(train.names) == sorted(train.names), "all three are sorted by their authors"
     assert np.bincount(train.labels).tolist() == [2] * classes
     assert not train.failures and not test.failures
+
+
+def test_the_authors_own_files_are_read_from_the_sets_folder_and_from_torchvisions(tmp_path: Path) -> None:
+    photos, labels = write_cifar10(tmp_path / "mine/cifar10/cifar-10-batches-py")
+    write_cifar10(tmp_path / "torchvision/cifar-10-batches-py")
+    for root in ("mine", "torchvision"):
+        train, test = load_set("cifar10", tmp_path / root)
+        assert train.names == test.names == ("airplane", "automobile", "bird")
+        np.testing.assert_array_equal(train.pixels, photos[:10])
+        np.testing.assert_array_equal(test.pixels, photos[10:])
+        assert train.labels.tolist() + test.labels.tolist() == labels
+
+
+def test_a_digit_that_only_the_training_set_shows_is_a_class_of_both(tmp_path: Path) -> None:
+    write_svhn(tmp_path / "svhn", train=(1, 10, 9), test=(10, 1))
+    train, test = load_set("svhn", tmp_path)
+    assert train.names == test.names == tuple("0123456789")
+    assert (train.labels.tolist(), test.labels.tolist()) == ([1, 0, 9], [0, 1])
+
+
+def test_parquet_wins_over_other_files_in_the_same_folder(cifar: Path) -> None:
+    write_cifar10(cifar / "cifar10/cifar-10-batches-py")
+    assert load_set("cifar10", cifar)[0].names == tuple(NAMES)
+
+
+def test_of_imagenet_the_first_hundred_classes_are_read(tmp_path: Path) -> None:
+    wordnet = [f"n{i:08d}" for i in range(103)]
+    write_imagenet(tmp_path / "imagenet", wordnet[::-1], photos=1)
+    train, test = load_set("imagenet-100", tmp_path, size=28)
+    assert train.names == test.names == tuple(wordnet[:100])
+    assert train.pixels.shape == test.pixels.shape == (100, 28, 28, 3)
+    for split in ("train", "val"):
+        write_parquet(tmp_path / f"imagenet-100/{split}.parquet", list(range(103)), wordnet)
+    assert load_set("imagenet-100", tmp_path, size=28, photos=1)[0].names == tuple(wordnet[:100])
+
+
+def test_a_folder_without_sorted_test_photos_gives_a_fifth_of_its_training_photos(tmp_path: Path) -> None:
+    write_imagenet(tmp_path / "tiny-imagenet-32/tiny-imagenet-200", photos=5, test=0)
+    (tmp_path / "tiny-imagenet-32/tiny-imagenet-200/val/images").mkdir(parents=True)
+    train, test = load_set("tiny-imagenet-32", tmp_path, classes=2)
+    assert (len(train), len(test), train.names) == (8, 2, ("n01000001", "n02000001"))
+    assert train.pixels.shape[1:] == (32, 32, 3)

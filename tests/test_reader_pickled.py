@@ -136,7 +136,7 @@ def self_containing() -> list[Any]:
         ((PHOTOS, [None, None]), "not a pair of lists"),
         ((self_containing(), [True]), "not a pair of lists"),
         ((PHOTOS, np.array([0.5, 1.0])), "asks for a call of numpy.dtype"),
-        ({"a": 1}, "asks for the operation EMPTY_DICT"),
+        ({"a": 1}, "not a pair of lists"),
     ],
 )
 def test_a_bin_file_with_other_content_is_a_data_error(tmp_path: Path, content: Any, words: str) -> None:

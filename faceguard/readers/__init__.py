@@ -7,31 +7,56 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faceguard.errors import DataError
-from faceguard.readers import celeba, folder, parquet, recordio
-from faceguard.readers.record import PHOTO_SUFFIXES, Record
+from faceguard.readers import celeba, cifar, folder, imagenet, parquet, recordio, svhn
+from faceguard.readers.record import PHOTO_SUFFIXES, Record, Splits
 
-__all__ = ["Record", "find"]
+__all__ = ["Record", "Splits", "find", "find_splits", "recognise"]
 
 # A folder per identity comes last: a folder of folders says the least about what it is.
-_READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], list[Record]]], ...] = (
-    (celeba.fits, celeba.records),
-    (recordio.fits, recordio.records),
-    (parquet.fits, parquet.records),
-    (folder.fits, folder.records),
+_READERS: tuple[tuple[str, Callable[[Path], bool], Callable[[Path], list[Record]]], ...] = (
+    ("CelebA", celeba.fits, celeba.records),
+    ("RecordIO", recordio.fits, recordio.records),
+    ("parquet", parquet.fits, parquet.records),
+    ("a folder per identity", folder.fits, folder.records),
 )
 
 
 def find(path: Path) -> list[Record]:
-    """List the photos in ``path``, whatever its format, without decoding them.
+    """List the photos in ``path``, whatever its format, without decoding them; see `recognise`."""
+    return recognise(path)[1]
+
+
+def find_splits(path: Path, classes: int | None = None) -> Splits | None:
+    """The classification set in ``path``, or in its only folder, as an archive leaves it; None when there is none.
+
+    Of ImageNet's folders only the first ``classes`` are listed. Raises DataError when the set is damaged or incomplete.
+    """
+    if not path.is_dir():
+        return None
+    try:
+        folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+        for place in (path, *(folders if len(folders) == 1 else ())):
+            found = (
+                parquet.splits(place) or cifar.splits(place) or svhn.splits(place) or imagenet.splits(place, classes)
+            )
+            if found is not None:
+                return found
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}); check its permissions.") from error
+    return None
+
+
+def recognise(path: Path) -> tuple[str, list[Record]]:
+    """What the face set in ``path`` is, and its photos, none decoded.
 
     Raises DataError when ``path`` is missing, has none of the known formats, or is damaged.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; check the path.")
     try:
-        for fits, records in _READERS:
+        for format_name, fits, records in _READERS:
             if fits(path):
-                return records(path)
+                return format_name, records(path)
         loose = path.is_dir() and any(entry.suffix.lower() in PHOTO_SUFFIXES for entry in path.iterdir())
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}); check the path and its permissions.") from error

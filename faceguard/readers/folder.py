@@ -19,17 +19,21 @@ def records(path: Path) -> list[Record]:
 
     Raises DataError when no identity folder holds a photo, or when a folder cannot be read.
     """
-    found = [
-        Record(key := photo.relative_to(path).as_posix(), folder.name, partial(decode_image, photo, key), photo)
-        for folder in _identity_folders(path)
-        for photo in sorted(_photos_below(folder))
-    ]
+    found = [record for folder in _identity_folders(path) for record in photos_of(folder, path)]
     if not found:
         raise DataError(
             f"The folders in {path} hold no photos ({', '.join(sorted(PHOTO_SUFFIXES))});"
             " give one folder per person with that person's photos in it."
         )
     return found
+
+
+def photos_of(folder: Path, root: Path) -> list[Record]:
+    """One record per photo of the identity ``folder``, sorted by path; the key is its path below ``root``."""
+    return [
+        Record(key := photo.relative_to(root).as_posix(), folder.name, partial(decode_image, photo, key), photo)
+        for photo in sorted(_photos_below(folder))
+    ]
 
 
 def _photos_below(folder: Path) -> Iterator[Path]:

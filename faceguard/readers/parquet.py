@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceguard.errors import DataError, PhotoError
-from faceguard.readers.record import Record, decode_image
+from faceguard.readers.record import Record, Splits, decode_image
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+TEST_SPLITS = ("test", "val", "validation")  # of several the first: what others call validation is ImageNet's test
 _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
@@ -46,21 +47,27 @@ def records(path: Path) -> list[Record]:
     return found
 
 
-def splits(path: Path) -> dict[str, list[Path]]:
-    """The files in the folder ``path`` by split: train.parquet and its parts, test.parquet and so on."""
-    found: dict[str, list[Path]] = {}
-    for file in _files(path):
-        found.setdefault(_SHARD.sub("", file.stem), []).append(file)
-    return found
+def splits(path: Path) -> Splits | None:
+    """The set in a folder with train.parquet, test.parquet or val.parquet beside it or not, each in one or more parts.
 
-
-def label_names(file: Path) -> list[str]:
-    """What the labels of ``file`` are called, in their own order: the metadata's names, else the labels themselves, sorted.
-
-    Raises DataError when the file is damaged or lacks a column.
+    The classes are named by the metadata, else they are the training photos' labels, sorted. None for other folders; raises
+    DataError when a file is damaged, lacks a column, or has labels without a name.
     """
-    names, labels, _ = _contents(file)
-    return [str(label) for label in sorted(set(labels))] if names is None else names
+    files: dict[str, list[Path]] = {}
+    for file in _files(path):
+        files.setdefault(_SHARD.sub("", file.stem), []).append(file)
+    if "train" not in files:
+        return None
+    test = next((files[split] for split in TEST_SPLITS if split in files), [])
+    train = [record for file in files["train"] for record in _file_records(file)]
+    contents = [_contents(file) for file in files["train"]]
+    names = contents[0][0] or [str(label) for label in sorted({label for _, labels, _ in contents for label in labels})]
+    return Splits(
+        layout="parquet",
+        classes=tuple(names),
+        train=train,
+        test=[record for file in test for record in _file_records(file)],
+    )
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,13 +1,14 @@
-"""Two lists of bytes or truth values out of a pickle, without unpickling: nothing the file names is imported or called.
+"""Plain data out of a pickle, without unpickling: nothing the file names is imported or called.
 
-A pickle is a program for a stack machine. `read_lists` walks its opcodes (``pickletools.genops``) and carries out those
-that build tuples, lists, bytes, text, numbers and truth values. Where a pickle would call a function, only the spellings
+A pickle is a program for a stack machine. This walks its opcodes (``pickletools.genops``) and carries out those that build
+tuples, lists, dictionaries, bytes, text, numbers and truth values. Where a pickle would call a function, only the spellings
 that Python and numpy use for bytes and uint8 or bool arrays are understood, and rebuilt here; everything else is refused.
 """
 
 import pickletools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from faceguard.errors import DataError
 
@@ -16,12 +17,15 @@ _VALUES = frozenset(
     | {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
     | {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 )
-_OLD_STRINGS = frozenset({"BINSTRING", "SHORT_BINSTRING"})  # Python 2's bytes
+_OLD_STRINGS = frozenset({"STRING", "BINSTRING", "SHORT_BINSTRING"})  # Python 2's bytes
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _RECALL = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
+_CLOSING = frozenset({"LIST", "TUPLE", "DICT", "APPENDS", "SETITEMS"})
 _BYTES_CODES = {"u1", "|u1", "b1", "|b1"}
+_T = TypeVar("_T")
 
 
 class _RefusedError(Exception):
@@ -52,16 +56,29 @@ def read_lists(data: bytes, name: str) -> tuple[list[bytes], list[bool]]:
 
     Raises DataError, naming the file ``name``, when the pickle is damaged, describes anything else, or asks for a call.
     """
+    return _read(data, name, _two_lists)
+
+
+def read_table(data: bytes, name: str) -> dict[str, Any]:
+    """The pickle ``data`` as named values: bytes, numbers and lists of them; an array counts as its bytes, row by row.
+
+    Raises DataError as `read_lists` does.
+    """
+    return _read(data, name, _table)
+
+
+def _read(data: bytes, name: str, shape: Callable[[Any], _T]) -> _T:
+    """The value that the pickle describes, brought to its ``shape``."""
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[Any, Any] = {}
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
-                return _two_lists(stack.pop())
+                return shape(stack.pop())
             if opcode.name == "MARK":
                 marks.append(len(stack))
-            elif opcode.name in ("LIST", "TUPLE", "APPENDS"):
+            elif opcode.name in _CLOSING:
                 start = marks.pop()
                 items = stack[start:]
                 del stack[start:]
@@ -74,7 +91,7 @@ def read_lists(data: bytes, name: str) -> tuple[list[bytes], list[bool]]:
                 _step(opcode.name, argument, stack)
     except _RefusedError as error:
         raise DataError(
-            f"{name} is a pickle that asks for {error}, which pairs of photos never need; it may be an attack."
+            f"{name} is a pickle that asks for {error}, which photos and labels never need; it may be an attack."
             " Nothing of it was run; remove it."
         ) from error
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
@@ -86,8 +103,17 @@ def _close(opcode: str, items: list[Any], stack: list[Any]) -> None:
     """Use the items above the last mark."""
     if opcode == "APPENDS":
         _as_list(stack[-1]).extend(items)
+    elif opcode == "SETITEMS":
+        _as_dict(stack[-1]).update(_entries(items))
+    elif opcode == "DICT":
+        stack.append(_entries(items))
     else:
         stack.append(items if opcode == "LIST" else tuple(items))
+
+
+def _entries(items: list[Any]) -> dict[Any, Any]:
+    """Keys and values by turns."""
+    return dict(zip(items[0::2], items[1::2], strict=True))
 
 
 def _step(opcode: str, argument: Any, stack: list[Any]) -> None:
@@ -98,13 +124,16 @@ def _step(opcode: str, argument: Any, stack: list[Any]) -> None:
         stack.append(argument.encode("latin-1"))
     elif opcode in _CONSTANTS:
         stack.append(_CONSTANTS[opcode])
-    elif opcode == "EMPTY_LIST":
-        stack.append([])
+    elif opcode in _EMPTY:
+        stack.append(_EMPTY[opcode]())
     elif opcode in _TUPLES:
         stack[-_TUPLES[opcode] :] = [tuple(stack[-_TUPLES[opcode] :])]
     elif opcode == "APPEND":
         item = stack.pop()
         _as_list(stack[-1]).append(item)
+    elif opcode == "SETITEM":
+        value, key = stack.pop(), stack.pop()
+        _as_dict(stack[-1])[key] = value
     elif opcode == "GLOBAL":
         stack.append(_Name(argument.replace(" ", ".")))
     elif opcode == "STACK_GLOBAL":
@@ -125,6 +154,12 @@ def _as_list(value: Any) -> list[Any]:
     return value
 
 
+def _as_dict(value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("an entry is added to something that is not a dictionary")
+    return value
+
+
 def _rebuild(function: Any, arguments: Any) -> Any:
     """What the call would give, for the few calls that spell bytes, scalars and arrays."""
     dotted = (
@@ -139,7 +174,7 @@ def _rebuild(function: Any, arguments: Any) -> Any:
             return data != b"\0"
         case "numpy.core.multiarray._reconstruct", (_Name(dotted="numpy.ndarray"), _, _):
             return _Array()
-        case "numpy.core.numeric._frombuffer", (bytes() as data, _Dtype(), _, _):
+        case "numpy.core.numeric._frombuffer", (bytes() as data, _Dtype(), _, "C"):
             return _Array(data)
     raise _RefusedError(f"a call of {dotted}")
 
@@ -147,7 +182,7 @@ def _rebuild(function: Any, arguments: Any) -> Any:
 def _fill(target: Any, state: Any) -> None:
     """Give an array its bytes; a dtype's state (byte order, alignment) changes nothing for single bytes."""
     match target, state:
-        case _Array(), (_, _, _Dtype(), _, bytes() as data):
+        case _Array(), (_, _, _Dtype(), False, bytes() as data):  # row by row; True would be column by column
             target.data = data
         case _Dtype(), tuple():
             pass
@@ -168,3 +203,9 @@ def _two_lists(value: Any) -> tuple[list[bytes], list[bool]]:
             if all(isinstance(photo, bytes) for photo in encoded) and all(isinstance(flag, int) for flag in same):
                 return encoded, [bool(flag) for flag in same]
     raise TypeError("it is not a pair of lists, encoded photos and truth values")
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, bytes | str) for key in value):
+        raise TypeError("it is not a dictionary of named values")
+    return {_text(key): item.data if isinstance(item, _Array) else item for key, item in value.items()}

@@ -34,6 +34,19 @@ class Record:
     source: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The photos of a classification set, none decoded: ``classes`` in the order of their labels, ``test`` may be empty.
+
+    ``layout`` says what was found on disk. A photo's ``identity`` is its class.
+    """
+
+    layout: str
+    classes: tuple[str, ...]
+    train: list[Record]
+    test: list[Record]
+
+
 def decode_image(data: bytes | Path, name: str) -> NDArray[np.uint8]:
     """Decode a photo from its file or its bytes to upright H x W x 3 RGB; ``name`` is what an error calls it.
 
