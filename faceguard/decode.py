@@ -11,14 +11,15 @@ Crops are cut at 112 px or more and averaged down to S, so that small faces come
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache as remember
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from faceguard.errors import DataError, PhotoError
 from faceguard.identities import Faces, Failure
 from faceguard.readers.record import Record, decode_image
 
-__all__ = ["decode_image", "load_faces", "load_records", "resize_faces", "to_face"]
+__all__ = ["decode_image", "load_faces", "load_records", "read_each", "resize_faces", "to_face"]
 
 TEMPLATE_SIZE = 112  # pixels a side of ArcFace's crop
 LARGEST_CROP = 160  # pixels a side; the usual editions of aligned sets have 112, 128 or 160
@@ -46,7 +47,7 @@ _TASK = 8  # photos that a thread takes at once: handing over small ones singly 
 
 Progress = Callable[[int, int], None]
 ToPicture = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]  # H x W x 3 and S to S x S x 3, or PhotoError
-_Read = tuple[Record, NDArray[np.uint8] | Failure]
+_Seen = TypeVar("_Seen")
 
 
 def load_faces(
@@ -82,8 +83,12 @@ def load_records(
     Raises DataError when not one photo can be read.
     """
     shape = (len(records), size, size, 3)
-    read = partial(_decode, to_picture=to_picture or to_face, size=size)
-    fill = partial(_decode_into, records=records, read=read, workers=workers or os.cpu_count() or 1, progress=progress)
+    made = to_picture or to_face
+
+    def cut(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return made(pixels, size)
+
+    fill = partial(_decode_into, records=records, cut=cut, workers=workers, progress=progress)
     if cache is None and np.prod(shape, dtype=np.int64) <= LARGEST_IN_MEMORY:
         return fill(np.empty(shape, dtype=np.uint8))
     folder = (cache or face_cache.default_folder()) / face_cache.digest(records, size, _spelled(to_picture))
@@ -140,38 +145,56 @@ def _pillow_warnings() -> Iterator[None]:
         yield
 
 
-@_pillow_warnings()
 def _decode_into(
     pixels: NDArray[np.uint8],
     *,
     records: Sequence[Record],
-    read: Callable[[Sequence[Record]], list[_Read]],
-    workers: int,
+    cut: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    workers: int | None,
     progress: Progress | None,
 ) -> Faces:
     """Fill ``pixels`` from the front with the faces that can be read; the faces share its memory."""
-    _load_before_threads()
     kept: list[Record] = []
     failures: list[Failure] = []
-    # Threads, because the decoders release the interpreter's lock: on two idle cores two take 0.52 of the time of one.
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for start in range(0, len(records), _BATCH):
-            tasks = [records[i : i + _TASK] for i in range(start, min(start + _BATCH, len(records)), _TASK)]
-            for record, face in chain.from_iterable(pool.map(read, tasks)):
-                if isinstance(face, Failure):
-                    failures.append(face)
-                else:
-                    pixels[len(kept)] = face
-                    kept.append(record)
-                if progress is not None:
-                    progress(len(kept) + len(failures), len(records))
-    finally:
-        pool.shutdown(cancel_futures=True)  # so that an interruption waits for the photos at hand and not for the batch
+    with closing(read_each(records, cut, workers=workers, progress=progress)) as read:
+        for record, face in read:
+            if isinstance(face, Failure):
+                failures.append(face)
+            else:
+                pixels[len(kept)] = face
+                kept.append(record)
     if not kept:
         reason = failures[0].reason if failures else "the list is empty."
         raise DataError(f"Not one of {len(records)} photos could be read; the first: {reason}")
     return _faces(pixels[: len(kept)], kept, failures)
+
+
+def read_each(
+    records: Sequence[Record],
+    look: Callable[[NDArray[np.uint8]], _Seen],
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Generator[tuple[Record, _Seen | Failure], None, None]:
+    """Decode ``records`` in their order and ``look`` at the pixels of each, H x W x 3; a photo that cannot be read fails.
+
+    Threads do both, so ``look`` must allow that. Close what this returns when it is not read to its end.
+    """
+    _load_before_threads()
+    # Threads, because the decoders release the interpreter's lock: on two idle cores two take 0.52 of the time of one.
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    done = 0
+    try:
+        with _pillow_warnings():
+            for start in range(0, len(records), _BATCH):
+                tasks = [records[i : i + _TASK] for i in range(start, min(start + _BATCH, len(records)), _TASK)]
+                for read in chain.from_iterable(pool.map(partial(_look_at, look=look), tasks)):
+                    yield read
+                    done += 1
+                    if progress is not None:
+                        progress(done, len(records))
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that an interruption waits for the photos at hand and not for the batch
 
 
 def _load_before_threads() -> None:
@@ -181,13 +204,15 @@ def _load_before_threads() -> None:
     _celeba_alignment(TEMPLATE_SIZE)
 
 
-def _decode(records: Sequence[Record], *, to_picture: ToPicture, size: int) -> list[_Read]:
-    return [(record, _picture_or_failure(record, to_picture, size)) for record in records]
+def _look_at(
+    records: Sequence[Record], *, look: Callable[[NDArray[np.uint8]], _Seen]
+) -> list[tuple[Record, _Seen | Failure]]:
+    return [(record, _seen_or_failure(record, look)) for record in records]
 
 
-def _picture_or_failure(record: Record, to_picture: ToPicture, size: int) -> NDArray[np.uint8] | Failure:
+def _seen_or_failure(record: Record, look: Callable[[NDArray[np.uint8]], _Seen]) -> _Seen | Failure:
     try:
-        return to_picture(record.read(), size)
+        return look(record.read())
     except PhotoError as error:
         return Failure(key=record.key, reason=str(error))
 
