@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from faceguard import cli_audit, cli_photos, terminal
+from faceguard import cli_audit, cli_data, cli_photos, terminal
 from faceguard.errors import FaceguardError
 from faceguard.outputs import refuse_existing
 
@@ -106,6 +106,7 @@ def generate(
 app.command()(cli_photos.protect)
 app.command()(cli_photos.check)
 app.command()(cli_audit.audit)
+app.add_typer(cli_data.app, name="data")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 FaceguardError
 ├── DataError              a folder, file or label that cannot serve as training or test data
+│   └── SetMissingError    a classification set that is not on this machine; see ``datasets``
 ├── PhotoError             one photo that cannot be read, protected or written
 ├── BankError              a noise bank that is damaged, or does not fit what it is used on
 ├── RunError               a run folder or model that cannot be loaded or resumed

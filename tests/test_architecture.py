@@ -15,7 +15,7 @@ MAY_IMPORT = {  # package -> the packages of this house it may use
     "benchmarks": {"faceguard", "eval", "benchmarks"},
 }
 SPEAKING = {  # commands, and how they are shown
-    *("faceguard/cli.py", "faceguard/cli_audit.py", "faceguard/cli_photos.py"),
+    *("faceguard/cli.py", "faceguard/cli_audit.py", "faceguard/cli_data.py", "faceguard/cli_photos.py"),
     "faceguard/terminal.py",
 }
 HOUSE = {*MAY_IMPORT, "tests"}

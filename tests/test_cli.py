@@ -16,7 +16,9 @@ import faceguard.runs
 from faceguard import cli, terminal
 from faceguard.errors import FaceguardError
 
-COMMANDS = typer.main.get_command(cli.app).commands
+GROUPS = typer.main.get_command(cli.app).commands
+COMMANDS = {name: command for name, command in GROUPS.items() if name != "data"}
+COMMANDS |= {f"data {name}": command for name, command in GROUPS["data"].commands.items()}
 OPTIONS = {  # what the documentation promises
     "demo": {"--out", "--faces", "--source", "--seed", "--device", "--precision"},
     "generate": {
@@ -40,6 +42,8 @@ OPTIONS = {  # what the documentation promises
     "train": {"--out", "--model", "--epochs", "--size", "--seed", "--device", "--devices", "--precision"},
     "eval-lfw": {"--lfw", "--pairs", "--out", "--download", "--seed"},
     "eval-identities": {"--groups", "--out", "--seed"},
+    "data fetch": {"--into"},
+    "data check": {"--lfw", "--quick"},
 }
 READING = {  # a command that reads labelled faces, up to the folder it reads, and what it would write
     "demo": ("demo", "--out", "OUT", "--faces"),
@@ -69,7 +73,7 @@ def test_every_promised_command_is_there_and_no_other():
 @pytest.mark.parametrize("command", OPTIONS)
 def test_the_help_of_a_command_explains_each_of_its_options(capsys, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
-    text = succeed(capsys, command, "--help")
+    text = succeed(capsys, *command.split(), "--help")
     assert OPTIONS[command] <= set(re.findall(r"--[a-z-]+", text))
     assert all(parameter.help for parameter in COMMANDS[command].params)
 
@@ -77,7 +81,9 @@ def test_the_help_of_a_command_explains_each_of_its_options(capsys, monkeypatch,
 def test_the_help_names_every_command_and_its_purpose(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = succeed(capsys, "--help")
-    assert all(re.search(rf"{command} +[A-Z]\w+", text) for command in OPTIONS)
+    assert all(re.search(rf"{command} +[A-Z]\w+", text) for command in GROUPS)
+    text = succeed(capsys, "data", "--help")
+    assert all(re.search(rf"{command} +[A-Z]\w+", text) for command in GROUPS["data"].commands)
 
 
 def test_the_installed_command_answers_help_without_loading_torch():
@@ -108,6 +114,9 @@ def test_the_installed_command_answers_help_without_loading_torch():
         ["generate", "faces", "--out", "b.safetensors", "--form", "patch-wise"],
         ["protect", "photos", "out", "--assign", "best"],
         ["eval-lfw", "model", "--out", "out"],
+        ["data", "fetch", "cifar10"],
+        ["data", "fetch", "mnist", "--into", "data"],
+        ["data", "remove", "cifar10"],
     ],
     ids=" ".join,
 )

@@ -12,12 +12,13 @@ from faceguard.readers.record import PHOTO_SUFFIXES, Record, Splits
 
 __all__ = ["Record", "Splits", "find", "find_splits", "recognise"]
 
+FOLDER = "a folder per identity"
 # A folder per identity comes last: a folder of folders says the least about what it is.
 _READERS: tuple[tuple[str, Callable[[Path], bool], Callable[[Path], list[Record]]], ...] = (
     ("CelebA", celeba.fits, celeba.records),
     ("RecordIO", recordio.fits, recordio.records),
     ("parquet", parquet.fits, parquet.records),
-    ("a folder per identity", folder.fits, folder.records),
+    (FOLDER, folder.fits, folder.records),
 )
 
 
