@@ -14,7 +14,7 @@ from faceguard.errors import DataError
 
 @dataclass(frozen=True)
 class Download:
-    """A file to fetch, and the MD5 that its publisher gives."""
+    """A file to fetch, and its known MD5."""
 
     url: str
     md5: str
@@ -32,7 +32,8 @@ PAGES = {
     "imagenette-128": "https://github.com/fastai/imagenette",
     "tiny-imagenet-32": "http://cs231n.stanford.edu/",
 }
-# torchvision 0.29 keeps the first of these where only it may look, and has not the second
+# torchvision 0.29 keeps the first of these where only it may look. It lacks the second: its authors give no MD5, this one is
+# what several public loaders of the set expect.
 IMAGENETTE = Download(
     "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz", "e793b78cc4c9e9a4ccc0c1155377a412"
 )
