@@ -3,16 +3,22 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from eval import banks, outcome
+from eval import banks, engine, image_engine
 from eval.banks import BankRecipe
-from eval.engine import Cluster, Plan, jobs_of, run_jobs
 from eval.experiment import load_recipe
+from eval.image_outcome import conclude_images
+from eval.image_study import ImageStudy
+from eval.jobs import Cluster, run_jobs
+from eval.outcome import conclude_study
+from eval.plan import Plan, command_of, folder_of
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy, survive
 from faceguard import terminal
@@ -39,7 +45,8 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder for the cells, the banks and the report.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, help="Processes that compute cells side by side.")] = 1,
     cluster: Annotated[Cluster | None, typer.Option(help="Compute the cells as tasks of a queue instead.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The data folder; by default $FACEGUARD_DATA.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The data folder; by default $FACEGUARD_DATA.")] = None,
+    data: Annotated[str | None, typer.Option(help="The image set that replaces one that is absent.")] = None,
     precision: Annotated[Precision, typer.Option(help="Arithmetic of the networks.")] = "bf16",
 ) -> None:
     """Run every cell that is not in OUT/cells yet, then write OUT/RECIPE: result.json, run.json and report.html.
@@ -47,45 +54,65 @@ def run(
     Interrupted, the same command goes on where it stopped; several at once share the work.
     """
     study = load_recipe(recipe)
-    folder = data or Path(os.environ.get("FACEGUARD_DATA", "."))
+    where = (folder or Path(os.environ.get("FACEGUARD_DATA", "."))).absolute()
     if isinstance(study, BankRecipe):
         path = out / f"{recipe.stem}.safetensors"
-        banks.make(study.at(scale), folder, path, precision=precision, progress=_say_round)
+        banks.make(study.at(scale), where, path, precision=precision, progress=_say_round)
         return
     plan = Plan(
-        recipe=recipe.absolute(), data=folder.absolute(), out=out, scale=scale, seeds=seeds, precision=precision
+        recipe=recipe.absolute(), data=where, out=out, scale=scale, seeds=seeds, precision=precision, stand_in=data
     )
     if isinstance(study, SurvivalStudy):
         _survive(study.at(scale), plan, jobs)
         return
-    if judge:
-        _conclude(plan, read_only=True)
-        return
-    wanted = jobs_of(plan, only)
+    images = isinstance(study, ImageStudy)
+    if not judge:
+        _run_cells(image_engine if images else engine, plan, only, jobs, cluster)
+    if judge or only == "*":
+        (_conclude_images if images else _conclude)(plan, read_only=judge)
+
+
+def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: Cluster | None) -> None:
+    """Compute the cells of a study; ``kind`` is the engine that knows which there are."""
+    wanted = kind.jobs_of(plan, only)
     with terminal.bars() as advance:
-        for job, _ in run_jobs(plan, wanted, workers=jobs, cluster=cluster):
+        compute = partial(kind.compute, plan)
+        for job, _ in run_jobs(compute, wanted, workers=workers, cluster=cluster, logs=plan.out / "cluster"):
             advance("cells", len(wanted), job.label)
-    if only == "*":
-        _conclude(plan)
 
 
 def _survive(study: SurvivalStudy, plan: Plan, jobs: int) -> None:
-    begun, out = time.monotonic(), outcome.folder_of(plan)
+    begun, out = time.monotonic(), folder_of(plan)
     with terminal.bars() as advance:
         found = survive(study, plan.data, workers=jobs, progress=lambda done, count: advance("photos", count, "", done))
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", found)
-    write_json(out / "run.json", about_run(time.monotonic() - begun, outcome.command_of(plan)))
+    write_json(out / "run.json", about_run(time.monotonic() - begun, command_of(plan)))
     terminal.say(f"result.json is in {out}.")
     _say_expectations(found["expectations"])
 
 
-def _conclude(plan: Plan, *, read_only: bool = False) -> None:
-    found = outcome.conclude_study(plan, read_only=read_only)
+def _conclude(plan: Plan, *, read_only: bool) -> None:
+    found = conclude_study(plan, read_only=read_only)
     for condition in found["conditions"]:
         terminal.console.print(_table(condition))
     terminal.say(found["verdict"]["headline"])
-    terminal.say(f"report.html is in {outcome.folder_of(plan)}.")
+    terminal.say(f"report.html is in {folder_of(plan)}.")
+    _say_expectations(found["expectations"])
+
+
+def _conclude_images(plan: Plan, *, read_only: bool) -> None:
+    found = conclude_images(plan, read_only=read_only)
+    table = Table("run", "data", "network", "accuracy, last", "best", "paper, %", title=found["claim"])
+    for name, run in found["runs"].items():
+        last, best = (f"{run['accuracy'][epoch]['mean']:.3f}" for epoch in ("last", "best"))
+        table.add_row(
+            name, run["data"], run["network"], last, best, "" if run["paper"] is None else f"{run['paper']:g}"
+        )
+    terminal.console.print(table)
+    for words in found["not_run"]:
+        terminal.complain("not run", words)
+    terminal.say(f"result.json is in {folder_of(plan)}.")
     _say_expectations(found["expectations"])
 
 
@@ -97,7 +124,7 @@ def _say_expectations(expectations: Mapping[str, bool]) -> None:
         raise typer.Exit(1)
 
 
-def _table(condition: outcome.Json) -> Table:
+def _table(condition: Mapping[str, Any]) -> Table:
     groups = list(condition["arms"]["clean"]["recognition"])
     lfw = "lfw" in condition["arms"]["clean"]
     ranks = [f"rank-1 {group}, last (best)" for group in groups]

@@ -1,49 +1,26 @@
-"""Run a study's cells: one after another, in several processes, or on a cluster.
+"""The cells of a face study: which there are, and how one is computed.
 
-A process needs only a `Plan` and a `Job` to compute a cell, so the three ways are one function on a list. Each cell is
-written once, whole, under the hash of all that determines it; whoever finds it there, or being written, takes it from there.
+A process needs only a `Plan` and a `Job` to compute a cell; ``eval.jobs`` runs many of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, partial
-from pathlib import Path
-from typing import Any, Literal
-
-from filelock import Timeout
+from functools import cache
 
 from eval.cells import Cell, run_cell
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
 from eval.experiment import Condition, Contender, FaceStudy, load_recipe
-from eval.scales import LIMITS, Scale
+from eval.plan import Plan
+from eval.scales import LIMITS
 from faceguard.decode import load_records
-from faceguard.device import Precision, make_fabric
-from faceguard.errors import DataError, FaceguardError
+from faceguard.device import make_fabric
+from faceguard.errors import DataError
 from faceguard.identities import Faces
-from faceguard.pool import in_order
 from faceguard.readers.lfw import LfwPairs, read_pairs
 from faceguard.study import ARMS, Arm
-
-Cluster = Literal["slurm", "local"]
-HOURS = 4  # that a cluster may take for one cell
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Everything that determines the cells of one run of a recipe: also what another process needs to compute one.
-
-    ``seeds`` counts them from 0 for every adversary; None leaves each adversary its own.
-    """
-
-    recipe: Path
-    data: Path
-    out: Path
-    scale: Scale = "small"
-    seeds: int | None = None
-    precision: Precision = "bf16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,41 +68,9 @@ def contender_of(plan: Plan, condition: Condition) -> Contender:
     return known[condition.adversary]
 
 
-def run_jobs(
-    plan: Plan, jobs: Sequence[Job], *, workers: int = 1, cluster: Cluster | None = None
-) -> Iterator[tuple[Job, float]]:
-    """Compute what is not there yet; gives every job, when it is done, with the seconds its training took.
-
-    Conditions share their clean arm, so the jobs' cells are fewer than the jobs; each is computed by whoever is first. A cell
-    that somebody else is computing is left for the end.
-    """
-    if cluster is not None:
-        yield from zip(jobs, _submit(plan, partial(compute, plan), jobs, cluster), strict=True)
-        return
-    task = partial(compute_unless_busy, plan)
-    later = []
-    for job, seconds in zip(
-        jobs, map(task, jobs) if workers == 1 else in_order(task, jobs, workers=workers), strict=True
-    ):
-        if seconds is None:
-            later.append(job)
-        else:
-            yield job, seconds
-    for job in later:
-        yield job, compute(plan, job)
-
-
-def compute(plan: Plan, job: Job) -> float:
+def compute(plan: Plan, job: Job, *, wait: bool = True) -> float:
     """Have the job's cell computed, here or by whoever has begun; returns the seconds that its training took."""
-    return float(cell_of(plan, job)["seconds"])
-
-
-def compute_unless_busy(plan: Plan, job: Job) -> float | None:
-    """As `compute`, but None at once when another process is computing the cell."""
-    try:
-        return float(cell_of(plan, job, wait=False)["seconds"])
-    except Timeout:
-        return None
+    return float(cell_of(plan, job, wait=wait)["seconds"])
 
 
 def cell_of(plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False) -> Cell:
@@ -172,15 +117,3 @@ def lfw_of(plan: Plan) -> tuple[Faces, LfwPairs] | None:
     pairs = read_pairs(plan.data / folder)
     faces = load_records(pairs.records[: LIMITS[plan.scale].lfw_photos], size=loaded(plan).test.size)
     return faces, pairs.keep(faces.keys)
-
-
-def _submit(plan: Plan, task: Callable[[Job], float], jobs: Sequence[Job], cluster: Cluster) -> Iterator[float]:
-    """Every job as a task of the cluster's queue; a task that fails there raises here."""
-    try:
-        import submitit
-    except ImportError as error:
-        raise FaceguardError("A cluster needs submitit; install it with pip install submitit.") from error
-    executor: Any = submitit.AutoExecutor(folder=plan.out / "cluster", cluster=cluster)
-    executor.update_parameters(timeout_min=60 * HOURS, cpus_per_task=2, name="faceguard")
-    for submitted in executor.map_array(task, jobs):
-        yield submitted.result()

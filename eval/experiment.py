@@ -1,4 +1,4 @@
-"""What an experiment is: a typed value that a recipe file states.
+"""What an experiment on faces is, and all that a recipe file may state.
 
     FaceStudy -> conditions (adversary x countermeasure x noise x share ...) -> arms x seeds -> cells
 
@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from eval.banks import PLAIN, SHIPPED, BankRecipe
+from eval.image_study import ImageStudy
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy
 from faceguard.adversary import Adversary
@@ -132,7 +133,7 @@ class FaceStudy:
         return replace(self, conditions=tuple(dict.fromkeys(conditions)), noises=noises, expectations=())
 
 
-Experiment = FaceStudy | BankRecipe | SurvivalStudy
+Experiment = FaceStudy | ImageStudy | BankRecipe | SurvivalStudy
 
 
 def load_recipe(path: Path) -> Experiment:
@@ -142,6 +143,6 @@ def load_recipe(path: Path) -> Experiment:
     # Not imported: Python keeps bytecode by size and whole seconds, so a recipe changed at once would run as it was.
     experiment = runpy.run_path(str(path)).get("experiment")
     if not isinstance(experiment, Experiment):
-        kinds = "FaceStudy(...), BankRecipe(...) or SurvivalStudy(...)"
+        kinds = "FaceStudy(...), ImageStudy(...), BankRecipe(...) or SurvivalStudy(...)"
         raise DataError(f"{path} states no experiment; it should hold experiment = {kinds}.")
     return experiment

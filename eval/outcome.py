@@ -1,15 +1,15 @@
 """From a study's cells to its result.json, run.json and report.html: everything measured, judged and checked for faults."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from eval.cells import CellMissingError
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
-from eval.engine import Job, Plan, cell_of, contender_of, lfw_of, loaded, seeds_of
+from eval.engine import Job, cell_of, contender_of, lfw_of, loaded, seeds_of
 from eval.experiment import Condition, Expectation
+from eval.plan import Plan, command_of, folder_of
 from eval.visibility import visibility
 from faceguard.about import about_run
 from faceguard.conclusion import conclude, judge
@@ -20,21 +20,6 @@ from faceguard.report import write_report
 from faceguard.study import ARMS, make_groups
 
 Json = dict[str, Any]
-
-
-def folder_of(plan: Plan) -> Path:
-    """Where the plan's report goes; every scale has a folder of its own."""
-    return plan.out / (plan.recipe.stem if plan.scale == "small" else f"{plan.recipe.stem}-{plan.scale}")
-
-
-def command_of(plan: Plan) -> list[str]:
-    """The words that repeat the plan's run: what determines its numbers, not where they are written."""
-    words = ["python", "-m", "eval", f"{plan.recipe.parent.name}/{plan.recipe.name}"]
-    usual = Plan(recipe=plan.recipe, data=plan.data, out=plan.out)
-    for option in ("scale", "seeds", "precision"):
-        if getattr(plan, option) != getattr(usual, option):
-            words += [f"--{option}", str(getattr(plan, option))]
-    return words
 
 
 def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:

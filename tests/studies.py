@@ -85,7 +85,7 @@ def study(tmp_path, data, capsys, trainings):
     def run(*words, **changes):
         recipe = tmp_path / "tiny.py"
         recipe.write_text(STUDY.format(**{**USUAL, **changes}))
-        arguments = (recipe, "--out", tmp_path / "runs", "--data", data, "--precision", "fp32", *words)
+        arguments = (recipe, "--out", tmp_path / "runs", "--folder", data, "--precision", "fp32", *words)
         clear()
         with pytest.raises(SystemExit) as left:
             harness.main([str(word) for word in arguments])

@@ -8,9 +8,8 @@ import pytest
 from eval.adversaries import SMALL as RESNET_SMALL
 from eval.banks import BankRecipe
 from eval.contenders import SMALL, contenders
-from eval.engine import Plan
 from eval.experiment import Condition, Expectation, FaceStudy
-from eval.outcome import command_of
+from eval.plan import Plan, command_of
 from eval.scales import LIMITS, Limits
 from faceguard.adversary import Scratch
 from faceguard.readers.record import Record

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 from filelock import FileLock, Timeout
 from studies import SMALL, arrays_equal, data, study, trainings  # noqa: F401
 
+import eval.contenders
 from eval.cells import run_cell
-from eval.engine import Plan, jobs_of, run_jobs
+from eval.engine import compute, jobs_of
+from eval.jobs import run_jobs
+from eval.plan import Plan
 from faceguard.device import make_fabric
 
 ROOT = Path(__file__).parents[1]
@@ -35,15 +39,18 @@ experiment = FaceStudy(
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    """A recipe that brings its own adversary into whatever process runs it."""
+def recipe(tmp_path, monkeypatch):
+    """A recipe that brings its own adversary into whatever process runs it; afterwards this one has the usual ones again."""
     path = tmp_path / "tiny.py"
     path.write_text(RECIPE.format(root=str(ROOT), tests=str(ROOT / "tests")))
-    return path
+    monkeypatch.setattr(eval.contenders, "SMALL", eval.contenders.SMALL)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield path
+    eval.contenders.contenders.cache_clear()
 
 
 def command(recipe, data, out, *words):
-    line = ("-m", "eval", recipe, "--data", data, "--out", out, "--precision", "fp32", *words)
+    line = ("-m", "eval", recipe, "--folder", data, "--out", out, "--precision", "fp32", *words)
     return [sys.executable, *map(str, line)]
 
 
@@ -84,7 +91,7 @@ def test_cells_are_computed_as_tasks_of_a_queue(recipe, data, tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     plan = Plan(recipe=recipe, data=data, out=tmp_path / "runs", precision="fp32")
     jobs = jobs_of(plan)
-    done = list(run_jobs(plan, jobs, cluster="local"))
+    done = list(run_jobs(partial(compute, plan), jobs, cluster="local", logs=tmp_path / "logs"))
     assert [job for job, _ in done] == jobs
     assert all(seconds > 0 for _, seconds in done)
     assert len(cells(tmp_path / "runs")) == 3

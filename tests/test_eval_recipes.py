@@ -79,7 +79,7 @@ def test_a_bank_recipe_makes_a_bank_and_never_overwrites_one(tmp_path, capsys):
         "from commands import quick_noise\nfrom eval.banks import BankRecipe\n"
         "experiment = BankRecipe(faces='people', settings=quick_noise(), seed=4)\n"
     )
-    words = [str(recipe), "--out", str(tmp_path), "--data", str(tmp_path), "--precision", "fp32"]
+    words = [str(recipe), "--out", str(tmp_path), "--folder", str(tmp_path), "--precision", "fp32"]
     with pytest.raises(SystemExit) as left:
         harness.main(words)
     assert not left.value.code

@@ -74,6 +74,6 @@ def test_the_recipe_runs_from_the_command_line_and_writes_its_result(photos, cap
         "from eval.surviving import SurvivalStudy\nexperiment = SurvivalStudy(claim='', photos={'photos': 1})\n"
     )
     with pytest.raises(SystemExit) as left:
-        harness.main([str(recipe), "--scale", "smoke", "--data", str(photos), "--out", str(photos / "runs")])
+        harness.main([str(recipe), "--scale", "smoke", "--folder", str(photos), "--out", str(photos / "runs")])
     assert not left.value.code
     assert {path.name for path in (photos / "runs" / "survival-smoke").iterdir()} == {"result.json", "run.json"}

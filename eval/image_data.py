@@ -1,0 +1,109 @@
+"""The photos of a classification study: its sets, the noise that is put on them, and what each run trains on."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from eval.image_noise import Learnt, drawn_share, learn, put, settings_of
+from eval.image_scales import size_of
+from eval.image_study import ImageNoise, ImageStudy, Run
+from eval.scales import Scale
+from faceguard.bank import NoiseBank, load_bank
+from faceguard.datasets import SetMissingError, load_set
+from faceguard.device import Precision, make_fabric
+from faceguard.errors import DataError
+from faceguard.identities import Faces
+from faceguard.noise import Round
+from faceguard.outputs import write_json
+
+SEED = 0  # of which photos carry noise: the same for all runs of a study
+
+
+@dataclass(kw_only=True)
+class StudyImages:
+    """Everything that the runs of one study share; sets are read and noises learnt when first needed, and kept.
+
+    ``stand_in`` is the set that replaces one that is absent; without it, asking for that one raises SetMissingError.
+    """
+
+    study: ImageStudy
+    folder: Path
+    noises_folder: Path
+    scale: Scale = "small"
+    precision: Precision = "bf16"
+    stand_in: str | None = None
+    progress: Callable[[Round], None] = lambda _: None
+    _sets: dict[str, tuple[Faces, Faces]] = field(init=False, default_factory=dict)
+    _banks: dict[tuple[ImageNoise, str], tuple[NoiseBank, Learnt]] = field(init=False, default_factory=dict)
+
+    def set_of(self, name: str) -> tuple[str, Faces, Faces]:
+        """The set of this name, or what stands in for it: its own name, training and clean test photos."""
+        try:
+            return name, *self._load(name)
+        except SetMissingError:
+            if self.stand_in is None:
+                raise
+            return self.stand_in, *self._load(self.stand_in)
+
+    def training(self, run: Run) -> Faces:
+        """The photos that a run trains on."""
+        name, train, _ = self.set_of(run.data)
+        noisy = self.noisy(run, train)
+        if run.keep == "clean":
+            return train.take(np.setdiff1d(np.arange(len(train)), noisy))
+        return train if run.noise is None else put(train, noisy, self.bank(run.noise, name)[0], run.noise)
+
+    def noisy(self, run: Run, train: Faces) -> NDArray[np.int64]:
+        """Indices of the photos that carry noise."""
+        if unknown := set(run.classes or ()) - set(train.names):
+            raise DataError(f"There is no class {', '.join(sorted(unknown))}; there are {', '.join(train.names)}.")
+        labels = [i for i, name in enumerate(train.names) if run.classes is None or name in run.classes]
+        drawn = drawn_share(train, run.share, seed=SEED).numpy()
+        return np.asarray(drawn[np.isin(train.labels[drawn], labels)])
+
+    def bank(self, noise: ImageNoise, data: str) -> tuple[NoiseBank, Learnt]:
+        """The rows of ``noise`` for the set ``data``, and how they were learnt."""
+        if (noise, data) not in self._banks:
+            self._banks[noise, data] = self._learnt(noise, noise.learnt_on or data)
+        return self._banks[noise, data]
+
+    def has_bank(self, noise: ImageNoise, data: str) -> bool:
+        """Whether `bank` need not learn it first."""
+        return (noise, data) in self._banks or self._path(noise, *self.set_of(noise.learnt_on or data)[:2]).exists()
+
+    def _learnt(self, noise: ImageNoise, data: str) -> tuple[NoiseBank, Learnt]:
+        """From the noises' folder, or learnt now; of several processes, one learns it."""
+        name, train, _ = self.set_of(data)
+        path = self._path(noise, name, train)
+        about, checkpoint = path.with_suffix(".json"), path.with_suffix(".partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                fabric = make_fabric(precision=self.precision)
+                bank, learnt = learn(
+                    fabric, train, noise, size_of(name, self.scale), checkpoint=checkpoint, progress=self.progress
+                )
+                write_json(about, asdict(learnt))
+                bank.save(path)
+                checkpoint.unlink(missing_ok=True)
+        return load_bank(path), Learnt(**json.loads(about.read_text(encoding="utf-8")))
+
+    def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:
+        """Named by all that determines the rows: not how, or where, they are put on photos."""
+        size = size_of(name, self.scale)
+        learning = (noise.kind, noise.form, noise.source, noise.seed, settings_of(noise, size))
+        everything = (*learning, size.width, size.train, size.learn_on, train.fingerprint(), self.precision)
+        return self.noises_folder / f"{hashlib.sha256(repr(everything).encode()).hexdigest()[:16]}.safetensors"
+
+    def _load(self, name: str) -> tuple[Faces, Faces]:
+        if name not in self._sets:
+            size = size_of(name, self.scale)
+            limits = {"classes": size.classes, "photos": size.photos, "test_photos": size.test_photos}
+            self._sets[name] = load_set(name, self.folder, size=size.pixels, **limits)
+        return self._sets[name]

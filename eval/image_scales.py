@@ -1,0 +1,87 @@
+"""The image sets at three scales: how much of each is taken, and how noise is learnt and networks are trained on it.
+
+full is the paper's (DESIGN section 4): T = 1 class-wise and 20 sample-wise, noise learnt on 20 % of the photos class-wise.
+small takes few photos and narrow networks, so that a training lasts about a minute on one core; smoke takes seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from eval.scales import Scale
+from faceguard.errors import DataError
+from faceguard.noise import Form, NoiseSettings
+from faceguard.train import TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """One set at one scale. ``photos`` and ``test_photos`` are of each class; None takes all.
+
+    ``learn_on`` is the share of the photos that class-wise noise is learnt on; the source model trains on all.
+    """
+
+    pixels: int = 32
+    classes: int | None = None
+    photos: int | None = None
+    test_photos: int | None = None
+    width: int = 64
+    train: TrainSettings
+    noise: Mapping[Form, NoiseSettings]
+    learn_on: float = 0.2
+
+
+def _noise(levels: float, *, train_steps: int, batch_size: int, pgd_steps: int = 20) -> dict[Form, NoiseSettings]:
+    """The paper's settings for both forms."""
+    both = NoiseSettings(
+        epsilon=levels / 255, step_size=levels / 2550, train_steps=train_steps, batch_size=batch_size, max_rounds=200
+    )
+    return {
+        "class-wise": both,
+        "sample-wise": replace(both, form="sample-wise", pgd_steps=pgd_steps, stop_error=0.01),
+    }
+
+
+def _training(epochs: int, *, flip: bool = True) -> TrainSettings:
+    return TrainSettings(epochs=epochs, batch_size=128, learning_rate=0.025, flip=flip, crop_share=0.125)
+
+
+FULL: Mapping[str, Size] = {
+    "svhn": Size(train=_training(30, flip=False), noise=_noise(8, train_steps=10, batch_size=512)),
+    "cifar10": Size(train=_training(60), noise=_noise(8, train_steps=10, batch_size=512)),
+    "cifar100": Size(train=_training(100), noise=_noise(8, train_steps=20, batch_size=512)),
+    "imagenet-100": Size(pixels=224, train=_training(100), noise=_noise(16, train_steps=100, batch_size=32)),
+    "imagenette-128": Size(pixels=128, train=_training(100), noise=_noise(16, train_steps=100, batch_size=32)),
+    "tiny-imagenet-32": Size(train=_training(100), noise=_noise(8, train_steps=20, batch_size=512)),
+}
+SMALL_TRAINING = TrainSettings(epochs=15, batch_size=64, learning_rate=0.05, crop_share=0.125)
+SMALL_NOISE = _noise(8, train_steps=20, batch_size=128, pgd_steps=10)
+SMALL = Size(photos=400, test_photos=100, width=16, train=SMALL_TRAINING, noise=SMALL_NOISE, learn_on=0.5)
+FEW: Mapping[str, Size] = {
+    "imagenette-128": replace(
+        SMALL, pixels=64, photos=None, test_photos=None, noise=_noise(16, train_steps=20, batch_size=64)
+    ),
+    "tiny-imagenet-32": replace(SMALL, photos=None, test_photos=None),
+}
+TINY = Size(
+    classes=3,
+    photos=8,
+    test_photos=4,
+    width=4,
+    train=TrainSettings(epochs=1, batch_size=8),
+    noise={
+        form: NoiseSettings(
+            form=form, epsilon=8 / 255, step_size=0.8 / 255, train_steps=1, stop_error=0.999, batch_size=8
+        )
+        for form in ("class-wise", "sample-wise")
+    },
+    learn_on=0.5,
+)
+
+
+def size_of(name: str, scale: Scale) -> Size:
+    """The set of this name at ``scale``; raises DataError for a set that no recipe of ours knows."""
+    if name not in FULL:
+        raise DataError(f"There is no image set {name!r}; there are {', '.join(FULL)}.")
+    if scale == "full":
+        return FULL[name]
+    return TINY if scale == "smoke" else FEW.get(name, SMALL)

@@ -1,0 +1,115 @@
+"""What a classification experiment is: runs by name, each one training on photos that carry some noise, or none.
+
+    ImageStudy -> runs (network x countermeasure x noise x share ...) x seeds -> cells -> accuracy on CLEAN test photos
+
+Which runs are controls stands in the expectations: every claim names the run that it is compared with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from faceguard.countermeasure import Countermeasure
+from faceguard.errors import DataError
+from faceguard.noise import Form
+
+Kind = Literal["error-minimizing", "error-maximizing", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNoise:
+    """How the noise of a run is made; where a value is None, the set's own (``eval.image_scales``) is taken.
+
+    ``epsilon`` is in levels of 255. ``learnt_on`` names another set, whose classes' rows are put on this set's classes by
+    ``rows_of``: pairs of this set's class and that set's. ``original`` applies it as the authors' public code does;
+    ``learning_rate`` is that of the source model.
+    """
+
+    kind: Kind = "error-minimizing"
+    form: Form = "class-wise"
+    epsilon: float | None = None
+    source: str = "resnet-18"
+    learnt_on: str | None = None
+    rows_of: tuple[tuple[str, str], ...] = ()
+    original: bool = False
+    learning_rate: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training: by which network, with which countermeasure, on which photos.
+
+    ``share`` of every class's photos carry the ``noise``, of all classes or of ``classes`` alone. ``keep="clean"`` trains
+    on the photos without noise only. ``paper`` is the paper's accuracy on clean test photos, in percent.
+    """
+
+    data: str = "cifar10"
+    network: str = "resnet-18"
+    noise: ImageNoise | None = None
+    share: float = 1.0
+    classes: tuple[str, ...] | None = None
+    keep: Literal["all", "clean"] = "all"
+    countermeasure: Countermeasure = field(default_factory=Countermeasure)
+    paper: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageExpectation:
+    """A claim about runs whose names fit ``run``: how much of what ``than`` learnt they learn, on average over seeds.
+
+    What a run learnt is its accuracy above chance after its last (or ``best``) epoch. When the run ``than`` did not learn, no
+    claim is met.
+    """
+
+    run: str
+    than: str
+    at_most: float | None = None
+    at_least: float | None = None
+    epoch: Literal["last", "best"] = "last"
+
+    def fits(self, run: str) -> bool:
+        """Whether the claim is about the run of this name."""
+        return run != self.than and fnmatchcase(run, self.run)
+
+    def met(self, accuracy: float, reference: float, chance: float) -> bool:
+        """Whether it holds for a run's ``accuracy`` beside the reference's; a reference below twice chance meets nothing."""
+        if not reference >= 2 * chance:
+            return False
+        learnt = (accuracy - chance) / (reference - chance)
+        return (self.at_most is None or learnt <= self.at_most) and (self.at_least is None or learnt >= self.at_least)
+
+    def __str__(self) -> str:
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (("at most", self.at_most), ("at least", self.at_least))
+            if bound is not None
+        ]
+        return f"learns {' and '.join(bounds)} of what {self.than} learns, {self.epoch} epoch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageStudy:
+    """A table or figure of the paper: runs by name. ``figure`` is how it is drawn, see ``eval.figures``."""
+
+    claim: str
+    source: str  # such as "Huang et al. 2021, Figure 1"
+    runs: Mapping[str, Run]
+    expectations: tuple[ImageExpectation, ...] = ()
+    figure: Literal["bars", "curves", "confusion"] = "bars"
+
+    def __post_init__(self) -> None:
+        problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]
+        absent = {expected.than for expected in self.expectations} - set(self.runs)
+        problems += [f"an expectation compares with {name!r}, which is no run" for name in sorted(absent)]
+        problems += [
+            f"{expected.run!r} of an expectation fits no run"
+            for expected in self.expectations
+            if not any(map(expected.fits, self.runs))
+        ]
+        problems += [
+            f"{name} has a share of {run.share:g}" for name, run in self.runs.items() if not 0 <= run.share <= 1
+        ]
+        if problems or not self.runs:
+            raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no runs") + ".")

@@ -1,0 +1,75 @@
+"""Compute many cells: one after another, in several processes, or as tasks of a cluster's queue.
+
+Each cell is written once, whole, under the hash of all that determines it; whoever finds it there, or being written, takes
+it from there. So the three ways are one function on a list.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from filelock import Timeout
+
+from faceguard.errors import FaceguardError
+from faceguard.pool import in_order
+
+Cluster = Literal["slurm", "local"]
+HOURS = 4  # that a cluster may take for one cell
+
+
+class Labelled(Protocol):
+    """What a job must have: a name that ``--only`` patterns fit."""
+
+    @property
+    def label(self) -> str:
+        """Its parts, with slashes between them."""
+        ...
+
+
+Job = TypeVar("Job", bound=Labelled)
+Compute = Callable[..., float]  # a job, and wait=False to raise filelock.Timeout when another process is computing it
+
+
+def run_jobs(
+    compute: Compute, jobs: Sequence[Job], *, workers: int = 1, cluster: Cluster | None = None, logs: Path
+) -> Iterator[tuple[Job, float]]:
+    """Compute what is not there yet; gives every job, when it is done, with the seconds its training took.
+
+    ``compute`` can be pickled. Jobs may share a cell; each is computed by whoever is first. A cell that somebody else is
+    computing is left for the end. A cluster's queue leaves its logs in ``logs``.
+    """
+    if cluster is not None:
+        yield from zip(jobs, _submit(compute, jobs, cluster, logs), strict=True)
+        return
+    task = partial(_unless_busy, compute)
+    later = []
+    for job, seconds in zip(
+        jobs, map(task, jobs) if workers == 1 else in_order(task, jobs, workers=workers), strict=True
+    ):
+        if seconds is None:
+            later.append(job)
+        else:
+            yield job, seconds
+    for job in later:
+        yield job, compute(job)
+
+
+def _unless_busy(compute: Compute, job: Labelled) -> float | None:
+    """As ``compute``, but None at once when another process is computing the cell."""
+    try:
+        return compute(job, wait=False)
+    except Timeout:
+        return None
+
+
+def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: Path) -> Iterator[float]:
+    """Every job as a task of the cluster's queue; a task that fails there raises here."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise FaceguardError("A cluster needs submitit; install it with pip install submitit.") from error
+    executor: Any = submitit.AutoExecutor(folder=logs, cluster=cluster)
+    executor.update_parameters(timeout_min=60 * HOURS, cpus_per_task=2, name="faceguard")
+    for submitted in executor.map_array(compute, jobs):
+        yield submitted.result()

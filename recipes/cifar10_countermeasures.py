@@ -1,0 +1,42 @@
+"""Which countermeasures undo error-minimizing noise on CIFAR-10? The row of published benchmarks, beside ours.
+
+Claim     augmentations leave the noise's effect, grayscale, JPEG, UEraser and adversarial training undo much of it
+Command   FACEGUARD_DATA=... python -m eval recipes/cifar10_countermeasures.py --jobs 2
+Data      cifar10; sample-wise noise of ResNet-18; paper: the error-minimizing row of the field's benchmarks, in percent
+Expect    without a countermeasure at most a quarter of what clean photos teach; with grayscale at least half; 40 minutes
+"""
+
+from eval.adversarial import AdversarialTraining, UEraser
+from eval.augmentations import CutMix, Cutout, MixUp
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.preprocessing import BitDepth, Grayscale, Jpeg
+
+NOISE = ImageNoise(form="sample-wise")
+ROW = {
+    "cutout": (Cutout(), 18.8),
+    "cutmix": (CutMix(), 22.3),
+    "mixup": (MixUp(), 31.1),
+    "bit depth": (BitDepth(), 37.9),
+    "grayscale": (Grayscale(), 92.0),
+    "JPEG": (Jpeg(), 80.7),
+    "UEraser": (UEraser(), 93.6),
+    "adversarial training": (AdversarialTraining(), 82.5),
+}
+
+experiment = ImageStudy(
+    claim="Augmentations do not undo the noise; grayscale, JPEG, UEraser and adversarial training do.",
+    source="published benchmarks of unlearnable examples, error-minimizing row",
+    runs={
+        "clean": Run(paper=94.5),
+        "random": Run(noise=ImageNoise(kind="random", form="sample-wise")),
+        "error-minimizing": Run(noise=NOISE, paper=20.8),
+        **{name: Run(noise=NOISE, countermeasure=what, paper=paper) for name, (what, paper) in ROW.items()},
+        **{f"clean, {name}": Run(countermeasure=what) for name, (what, _) in ROW.items()},
+    },
+    expectations=(
+        ImageExpectation(run="random", than="clean", at_least=0.8),
+        ImageExpectation(run="error-minimizing", than="clean", at_most=0.25),
+        ImageExpectation(run="cut*", than="clean", at_most=0.25),
+        ImageExpectation(run="grayscale", than="clean, grayscale", at_least=0.5),
+    ),
+)
