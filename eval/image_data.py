@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
@@ -16,9 +17,9 @@ from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.datasets import SetMissingError, load_set
-from faceguard.device import Precision, make_fabric
+from faceguard.device import Precision, generator, make_fabric
 from faceguard.errors import DataError
-from faceguard.identities import Faces
+from faceguard.identities import Faces, merge
 from faceguard.noise import Round
 from faceguard.outputs import write_json
 
@@ -51,13 +52,39 @@ class StudyImages:
                 raise
             return self.stand_in, *self._load(self.stand_in)
 
+    def photos_of(self, run: Run) -> tuple[str, Faces, Faces]:
+        """A run's set by name, its training and clean test photos without noise, with the class that is joined to it."""
+        name, train, test = self.set_of(run.data)
+        if run.joined is None:
+            return name, train, test
+        other, joined = run.joined
+        _, more, more_test = self.set_of(other)
+        return name, merge(train, more.of([joined])), merge(test, more_test.of([joined]))
+
     def training(self, run: Run) -> Faces:
         """The photos that a run trains on."""
-        name, train, _ = self.set_of(run.data)
+        name, train, _ = self.photos_of(run)
         noisy = self.noisy(run, train)
         if run.keep == "clean":
             return train.take(np.setdiff1d(np.arange(len(train)), noisy))
-        return train if run.noise is None else put(train, noisy, self.bank(run.noise, name)[0], run.noise)
+        layers = [(self.bank(noise, name)[0], noise) for noise in (run.noise, run.second) if noise is not None]
+        if len(layers) < 2 or run.mixed == "sum":
+            return put(train, noisy, layers) if layers else train
+        order = torch.randperm(len(noisy), generator=generator(SEED, "which noise")).numpy()
+        for layer, part in zip(layers, np.array_split(noisy[order], 2), strict=True):
+            train = put(train, part, [layer])
+        return train
+
+    def testing(self, run: Run) -> Faces:
+        """The clean test photos; of a triggered run, once more with another class's row, which is then their label."""
+        name, _, test = self.photos_of(run)
+        if not run.triggered or run.noise is None:
+            return test
+        count = len(test.names)
+        shift = torch.randint(1, count, (len(test),), generator=generator(SEED, "triggers")).numpy()
+        wanted = replace(test, labels=(test.labels + shift) % count)
+        carrying = put(wanted, np.arange(len(test)), [(self.bank(run.noise, name)[0], run.noise)])
+        return merge(test, carrying)
 
     def noisy(self, run: Run, train: Faces) -> NDArray[np.int64]:
         """Indices of the photos that carry noise."""
@@ -97,7 +124,7 @@ class StudyImages:
     def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:
         """Named by all that determines the rows: not how, or where, they are put on photos."""
         size = size_of(name, self.scale)
-        learning = (noise.kind, noise.form, noise.source, noise.seed, settings_of(noise, size))
+        learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings_of(noise, size))
         everything = (*learning, size.width, size.train, size.learn_on, train.fingerprint(), self.precision)
         return self.noises_folder / f"{hashlib.sha256(repr(everything).encode()).hexdigest()[:16]}.safetensors"
 

@@ -12,7 +12,7 @@ from eval.cells import Cell, run_cell
 from eval.experiment import load_recipe
 from eval.image_data import StudyImages
 from eval.image_scales import size_of
-from eval.image_study import ImageStudy
+from eval.image_study import ImageStudy, Run
 from eval.networks import build_network
 from eval.plan import Plan
 from faceguard.adversary import Attack, Progress, train_and_try
@@ -84,16 +84,22 @@ def jobs_of(plan: Plan, only: str = "*") -> list[ImageJob]:
     if not fitting:
         raise DataError(f"--only {only!r} fits no cell; their names are such as {jobs[-1].label!r}.")
     missing = missing_sets(plan)
-    found = [job for job in fitting if images.study.runs[job.run].data not in missing]
+    found = [job for job in fitting if not missing.keys() & sets_of(images.study.runs[job.run])]
     if not found:
         raise DataError(f"{' '.join(missing.values())} Or take another one that is at hand with --data NAME.")
     return found
 
 
+def sets_of(run: Run) -> set[str]:
+    """The names of all sets that a run needs."""
+    noises = {noise.learnt_on for noise in (run.noise, run.second) if noise is not None and noise.learnt_on is not None}
+    return {run.data} | noises | ({run.joined[0]} if run.joined is not None else set())
+
+
 def missing_sets(plan: Plan) -> dict[str, str]:
     """The study's sets that are absent, with nothing to stand in for them: name and what to do, a sentence."""
     images, missing = loaded(plan), {}
-    for name in dict.fromkeys(run.data for run in images.study.runs.values()):
+    for name in dict.fromkeys(name for run in images.study.runs.values() for name in sets_of(run)):
         try:
             images.set_of(name)
         except SetMissingError as error:
@@ -110,12 +116,11 @@ def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = F
     """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`."""
     images = loaded(plan)
     run = images.study.runs[job.run]
-    name, _, test = images.set_of(run.data)
-    size = size_of(name, plan.scale)
+    size = size_of(images.set_of(run.data)[0], plan.scale)
     return run_cell(
         make_fabric(precision=plan.precision),
         images.training(run),
-        test,
+        images.testing(run),
         Classifier(network=run.network, width=size.width, train=size.train),
         run.countermeasure,
         seed=job.seed,

@@ -4,12 +4,13 @@ N photos, R rows (a class's, or a photo's), S x S pixels.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,15 +18,18 @@ from torch import Tensor
 from eval.image_scales import Size
 from eval.image_study import ImageNoise
 from eval.networks import build_network
+from eval.penalty import penalized
 from faceguard.bank import NoiseBank, make_bank
-from faceguard.device import generator
+from faceguard.device import generator, seeded
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
 from faceguard.identities import Faces
-from faceguard.noise import NoiseSettings, Round, generate, random_noise
+from faceguard.noise import NoiseSettings, Round, Solve, generate, pgd, random_noise
+from faceguard.smooth import place
 from faceguard.train import fit
 
 PART = 4096  # photos that get their noise at once
+SOLVERS: Mapping[str, Solve] = {"pgd": pgd, "penalty": penalized}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +46,8 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
     settings = size.noise[noise.form]
     if noise.epsilon is not None:
         settings = replace(settings, epsilon=noise.epsilon / 255, step_size=noise.epsilon / 2550)
-    if noise.learning_rate is not None:
-        settings = replace(settings, learning_rate=noise.learning_rate)
+    changes = {name: getattr(noise, name) for name in ("learning_rate", "weight_decay", "patch")}
+    settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     return settings if noise.kind != "error-maximizing" else replace(settings, objective="error-maximizing")
 
 
@@ -67,7 +71,7 @@ def learn(
         progress(done)
 
     if noise.kind == "random":
-        rows = random_noise(train, noise.form, settings.epsilon, seed=noise.seed)
+        rows = random_noise(train, noise.form, settings.epsilon, seed=noise.seed, cells=noise.patch)
     else:
         classes = len(train.names)
         source = build_network(noise.source, classes=classes, size=train.size, width=size.width, seed=noise.seed)
@@ -75,7 +79,15 @@ def learn(
             fit(fabric, source, train, size.train, seed=noise.seed)
         part = None if noise.form == "sample-wise" else drawn_share(train, size.learn_on, seed=noise.seed)
         rows = generate(
-            fabric, train, source, settings, seed=noise.seed, learn_on=part, checkpoint=checkpoint, progress=count
+            fabric,
+            train,
+            source,
+            settings,
+            seed=noise.seed,
+            learn_on=part,
+            solve=SOLVERS[noise.solver],
+            checkpoint=checkpoint,
+            progress=count,
         )
     bank = make_bank(
         rows,
@@ -98,24 +110,47 @@ def drawn_share(photos: Faces, share: float, *, seed: int) -> Tensor:
     return torch.cat(drawn).sort().values
 
 
-def put(photos: Faces, chosen: NDArray[np.int64], bank: NoiseBank, noise: ImageNoise) -> Faces:
-    """A copy of ``photos`` in which the ``chosen`` ones (indices) carry their row, in whole levels.
+def put(photos: Faces, chosen: NDArray[np.int64], layers: Sequence[tuple[NoiseBank, ImageNoise]]) -> Faces:
+    """A copy of ``photos`` in which the ``chosen`` ones (indices) carry their rows, in whole levels.
 
-    Raises DataError when a photo, or its class, has no row in the bank.
+    Of several ``layers`` of noise the sum is taken, clipped to the first one's epsilon. Raises DataError when a photo, or its
+    class, has no row in a bank.
     """
-    pixels, rows = photos.pixels.copy(), _rows(photos, bank, dict(noise.rows_of))
-    for part in np.array_split(chosen, max(1, len(chosen) // PART)):
+    pixels, limit = photos.pixels.copy(), round(255 * layers[0][0].epsilon)
+    rows = [rows_for(photos.take(chosen), bank, noise) for bank, noise in layers]
+    for part in np.array_split(np.arange(len(chosen)), max(1, len(chosen) // PART)):
         if len(part):
-            pixels[part] = add_levels(pixels[part], bank.levels(rows[part], original=noise.original))
+            parts = (
+                levels(bank, noise, row[part], photos.size) for row, (bank, noise) in zip(rows, layers, strict=True)
+            )
+            pixels[chosen[part]] = add_levels(pixels[chosen[part]], np.clip(sum(parts), -limit, limit))
     return replace(photos, pixels=pixels)
 
 
-def _rows(photos: Faces, bank: NoiseBank, rows_of: Mapping[str, str]) -> NDArray[np.int64]:
+def levels(bank: NoiseBank, noise: ImageNoise, rows: NDArray[np.int64], size: int) -> NDArray[np.int16]:
+    """The noise of ``rows`` in whole levels, B x S x S x 3; a patch lies at a place that the row numbers draw."""
+    found = bank.levels(rows, original=noise.original)
+    if bank.size == size:
+        return found
+    patches = torch.from_numpy(found).movedim(-1, 1)
+    if noise.centred:
+        start, left = divmod(size - bank.size, 2)
+        placed = F.pad(patches, (start, start + left, start, start + left))
+    else:
+        with seeded(noise.seed, "places", repr(rows.tolist())):
+            placed = place(patches, size)
+    return placed.movedim(1, -1).numpy()
+
+
+def rows_for(photos: Faces, bank: NoiseBank, noise: ImageNoise) -> NDArray[np.int64]:
     """The row of every photo, N."""
-    place = {name: i for i, name in enumerate(bank.identities)}
-    wanted = photos.keys if bank.form == "sample-wise" else [rows_of.get(name, name) for name in photos.names]
-    absent = [name for name in wanted if name not in place]
-    if absent:
-        raise DataError(f"The noise has no row for {', '.join(absent[:3])}; say in rows_of whose row it takes.")
-    rows = np.array([place[name] for name in wanted], dtype=np.int64)
-    return rows if bank.form == "sample-wise" else rows[photos.labels]
+    number, rows_of = {name: i for i, name in enumerate(bank.identities)}, dict(noise.rows_of)
+    if bank.form == "class-wise":
+        wanted = [rows_of.get(photos.names[label], photos.names[label]) for label in photos.labels]
+    elif noise.one_row_a_class:
+        wanted = [photos.keys[int(np.argmax(photos.labels == label))] for label in photos.labels]
+    else:
+        wanted = list(photos.keys)
+    if absent := set(wanted) - set(number):
+        raise DataError(f"The noise has no row for {', '.join(sorted(absent)[:3])}; say in rows_of whose row it takes.")
+    return np.array([number[name] for name in wanted], dtype=np.int64)

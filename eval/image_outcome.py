@@ -3,16 +3,18 @@
 K classes, E epochs.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eval.cells import Cell, CellMissingError
-from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of
+from eval.cells import CellMissingError
+from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
 from eval.image_scales import size_of
-from eval.image_study import ImageExpectation, ImageStudy, Run
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from eval.plan import Plan, command_of, folder_of
 from faceguard.about import about_run
 from faceguard.errors import DataError
@@ -22,6 +24,7 @@ from faceguard.outputs import write_json
 
 Json = dict[str, Any]
 DIGITS = 4  # of a curve's and a confusion's values
+SHOWN = 256  # classes, up to which confusions are kept
 
 
 def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
@@ -31,16 +34,15 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     """
     study, missing = loaded(plan).study, missing_sets(plan)
     runs: dict[str, Json] = {}
-    not_run, seconds = [], 0.0
+    not_run, times = [], {}
     for name, run in study.runs.items():
-        try:
-            if run.data in missing:
-                raise CellMissingError(missing[run.data])
-            runs[name], took = _measure(plan, name, run, read_only=read_only)
-        except CellMissingError as error:
-            not_run.append(f"{name} ({error})" if run.data in missing else name)
+        if absent := missing.keys() & sets_of(run):
+            not_run.append(f"{name} ({missing[min(absent)]})")
             continue
-        seconds += took
+        try:
+            runs[name], times[name] = _measure(plan, name, run, read_only=read_only)
+        except CellMissingError:
+            not_run.append(name)
     if not runs:
         raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
     result = {
@@ -50,33 +52,35 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
         "figure": study.figure,
         "runs": runs,
         "not_run": not_run,
-        "expectations": {} if plan.scale == "smoke" else expectations(study, runs),
+        "expectations": {} if plan.scale == "smoke" else expectations(study, runs) | cost_expectations(study, times),
         "settings": _settings(plan, runs),
     }
     out = folder_of(plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(seconds, command_of(plan)))
+    seconds = sum(time["training"] * len(seeds_of(plan)) + time["learning"] for time in times.values())
+    write_json(out / "run.json", about_run(seconds, command_of(plan)) | {"times": times})
     return result
 
 
-def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json, float]:
-    """One run of result.json, and the seconds that its cells took."""
+def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json, dict[str, float]]:
+    """One run of result.json, and the seconds of its training (the mean over seeds) and of learning its noises."""
     images = loaded(plan)
-    data, train, test = images.set_of(run.data)
-    if read_only and run.noise is not None and not images.has_bank(run.noise, data):
+    data, train, test = images.photos_of(run)
+    noises = [noise for noise in (run.noise, run.second) if noise is not None]
+    if read_only and not all(images.has_bank(noise, data) for noise in noises):
         raise CellMissingError(f"The noise of {name} has not been learnt; run the recipe without --judge.")
     cells = [cell_of(plan, ImageJob(run=name, seed=seed), read_only=read_only) for seed in seeds_of(plan)]
-    curves = np.array([(cell["predictions"] == test.labels).mean(axis=1) for cell in cells])
-    noisy = len(images.noisy(run, train)) if run.noise is not None or run.keep == "clean" else 0
+    predictions = [cell["predictions"][:, : len(test)] for cell in cells]
+    curves = np.array([(found == test.labels).mean(axis=1) for found in predictions])
+    noisy = len(images.noisy(run, train)) if noises or run.keep == "clean" else 0
     measured: Json = {
         "data": data,
         "network": run.network,
         "countermeasure": repr(run.countermeasure),
-        "noise": None if run.noise is None else _noise(plan, run, data),
+        "noise": [_noise(plan, noise, data) for noise in noises],
         "photos": {"training": len(train) - (noisy if run.keep == "clean" else 0), "noisy": noisy},
         "chance": 1 / len(test.names),
-        "classes": list(test.names) if len(test.names) <= 20 else len(test.names),
         "paper": run.paper,
         "seeds": list(seeds_of(plan)),
         "accuracy": {"last": estimate(curves[:, -1].tolist()), "best": estimate(curves.max(axis=1).tolist())},
@@ -85,20 +89,34 @@ def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json,
             "loss": _rounded(np.mean([c["losses"] for c in cells], 0)),
         },
     }
-    if len(test.names) <= 20:
-        measured["confusion"] = confusion(cells, test)
-    return measured, sum(float(cell["seconds"]) for cell in cells)
+    if len(test.names) <= SHOWN:
+        measured |= {"classes": list(test.names), "confusion": confusion([found[-1] for found in predictions], test)}
+    if run.triggered:
+        labels = images.testing(run).labels[len(test) :]
+        measured["attack_success"] = estimate(
+            [float((c["predictions"][-1, len(test) :] == labels).mean()) for c in cells]
+        )
+    times = {"training": float(np.mean([cell["seconds"] for cell in cells]))}
+    return measured, times | {"learning": sum(images.bank(noise, data)[1].seconds for noise in noises)}
 
 
-def confusion(cells: Sequence[Cell], test: Faces) -> list[list[float]]:
-    """K x K: which share of a class's clean test photos (a row) is taken for each class, the mean over the cells."""
+def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[float]]:
+    """K x K: which share of a class's clean test photos (a row) is taken for each class, the mean over N labels each."""
     count = len(test.names)
-    total = sum(
-        np.bincount(test.labels * count + cell["predictions"][-1], minlength=count**2).reshape(count, count)
-        for cell in cells
-    )
-    shares = np.asarray(total) / np.asarray(total).sum(axis=1, keepdims=True)
-    return [_rounded(row) for row in shares]
+    found = [
+        np.bincount(test.labels * count + labels, minlength=count**2).reshape(count, count) for labels in predicted
+    ]
+    total = np.sum(found, axis=0)
+    return [_rounded(row) for row in total / total.sum(axis=1, keepdims=True)]
+
+
+def cost_expectations(study: ImageStudy, times: Mapping[str, Mapping[str, float]]) -> dict[str, bool]:
+    """Each claim about time in words, and whether it is met."""
+    return {
+        f"{name} costs at most {share:g} of its training": times[name]["learning"] <= share * times[name]["training"]
+        for name, share in study.costs.items()
+        if name in times
+    }
 
 
 def expectations(study: ImageStudy, runs: dict[str, Json]) -> dict[str, bool]:
@@ -112,15 +130,29 @@ def expectations(study: ImageStudy, runs: dict[str, Json]) -> dict[str, bool]:
 
 
 def _met(expected: ImageExpectation, run: Json, control: Json) -> bool:
-    accuracy, reference = run["accuracy"][expected.epoch]["mean"], control["accuracy"]["last"]["mean"]
-    return expected.met(accuracy, reference, control["chance"])
+    if expected.label is not None:
+        found, reference = (recognized(part, expected.label) for part in (run, control))
+        return expected.met(found, reference, control["chance"])
+    found, reference = run["accuracy"][expected.epoch]["mean"], control["accuracy"]["last"]["mean"]
+    return expected.met(found, reference, control["chance"])
 
 
-def _noise(plan: Plan, run: Run, data: str) -> Json | None:
-    if run.noise is None:
-        return None
-    bank, learnt = loaded(plan).bank(run.noise, data)
-    return asdict(run.noise) | {"epsilon": round(255 * bank.epsilon, 2), "learning": asdict(learnt)}
+def recognized(run: Json, label: str) -> float:
+    """The share of a class's clean test photos that are recognized, in [0, 1]; not a number when it is not known."""
+    if label not in run.get("classes", ()):
+        return math.nan
+    place = run["classes"].index(label)
+    return float(run["confusion"][place][place])
+
+
+def _noise(plan: Plan, noise: ImageNoise, data: str) -> Json:
+    """How it was made; times stand in run.json, for they differ from run to run."""
+    bank, learnt = loaded(plan).bank(noise, data)
+    return asdict(noise) | {
+        "epsilon": round(255 * bank.epsilon, 2),
+        "rounds": learnt.rounds,
+        "error": round(learnt.error, DIGITS),
+    }
 
 
 def _settings(plan: Plan, runs: dict[str, Json]) -> Json:

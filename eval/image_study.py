@@ -21,19 +21,28 @@ Kind = Literal["error-minimizing", "error-maximizing", "random"]
 class ImageNoise:
     """How the noise of a run is made; where a value is None, the set's own (``eval.image_scales``) is taken.
 
-    ``epsilon`` is in levels of 255. ``learnt_on`` names another set, whose classes' rows are put on this set's classes by
-    ``rows_of``: pairs of this set's class and that set's. ``original`` applies it as the authors' public code does;
-    ``learning_rate`` is that of the source model.
+    ``epsilon`` is in levels of 255. With ``patch`` the noise has so many pixels a side and lies at a random place of every
+    photo. ``solver="penalty"`` takes equation 5 instead of equation 3. ``learnt_on`` names another set, whose classes' rows
+    are put on this set's classes by ``rows_of``: pairs of this set's class and that set's.
+
+    What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
+    ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
+    noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
     """
 
     kind: Kind = "error-minimizing"
     form: Form = "class-wise"
     epsilon: float | None = None
     source: str = "resnet-18"
+    patch: int | None = None
+    solver: Literal["pgd", "penalty"] = "pgd"
     learnt_on: str | None = None
     rows_of: tuple[tuple[str, str], ...] = ()
     original: bool = False
+    centred: bool = False
+    one_row_a_class: bool = False
     learning_rate: float | None = None
+    weight_decay: float | None = None
     seed: int = 0
 
 
@@ -41,17 +50,24 @@ class ImageNoise:
 class Run:
     """One training: by which network, with which countermeasure, on which photos.
 
-    ``share`` of every class's photos carry the ``noise``, of all classes or of ``classes`` alone. ``keep="clean"`` trains
-    on the photos without noise only. ``paper`` is the paper's accuracy on clean test photos, in percent.
+    ``share`` of every class's photos carry the ``noise``, of all classes or of ``classes`` alone; ``second`` is another one:
+    each photo carries ``either``, drawn, or their ``sum``, clipped to the first one's epsilon. ``keep="clean"`` trains on the
+    photos without noise only. ``joined`` is a set and a class of it that is added to the photos. With ``triggered`` clean test
+    photos that carry another class's row are tried as well: how many are taken for that class. ``paper`` is the paper's
+    accuracy on clean test photos, in percent.
     """
 
     data: str = "cifar10"
+    joined: tuple[str, str] | None = None
     network: str = "resnet-18"
     noise: ImageNoise | None = None
+    second: ImageNoise | None = None
+    mixed: Literal["either", "sum"] = "either"
     share: float = 1.0
     classes: tuple[str, ...] | None = None
     keep: Literal["all", "clean"] = "all"
     countermeasure: Countermeasure = field(default_factory=Countermeasure)
+    triggered: bool = False
     paper: float | None = None
 
 
@@ -59,8 +75,8 @@ class Run:
 class ImageExpectation:
     """A claim about runs whose names fit ``run``: how much of what ``than`` learnt they learn, on average over seeds.
 
-    What a run learnt is its accuracy above chance after its last (or ``best``) epoch. When the run ``than`` did not learn, no
-    claim is met.
+    What a run learnt is its accuracy above chance after its last (or ``best``) epoch; with ``label``, the share of that
+    class's test photos that are recognized after the last, above zero. When the run ``than`` did not learn, no claim is met.
     """
 
     run: str
@@ -68,6 +84,7 @@ class ImageExpectation:
     at_most: float | None = None
     at_least: float | None = None
     epoch: Literal["last", "best"] = "last"
+    label: str | None = None
 
     def fits(self, run: str) -> bool:
         """Whether the claim is about the run of this name."""
@@ -77,7 +94,8 @@ class ImageExpectation:
         """Whether it holds for a run's ``accuracy`` beside the reference's; a reference below twice chance meets nothing."""
         if not reference >= 2 * chance:
             return False
-        learnt = (accuracy - chance) / (reference - chance)
+        floor = chance if self.label is None else 0.0
+        learnt = (accuracy - floor) / (reference - floor)
         return (self.at_most is None or learnt <= self.at_most) and (self.at_least is None or learnt >= self.at_least)
 
     def __str__(self) -> str:
@@ -86,18 +104,23 @@ class ImageExpectation:
             for word, bound in (("at most", self.at_most), ("at least", self.at_least))
             if bound is not None
         ]
-        return f"learns {' and '.join(bounds)} of what {self.than} learns, {self.epoch} epoch"
+        what = "" if self.label is None else f"about {self.label} "
+        return f"learns {what}{' and '.join(bounds)} of what {self.than} learns, {self.epoch} epoch"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageStudy:
-    """A table or figure of the paper: runs by name. ``figure`` is how it is drawn, see ``eval.figures``."""
+    """A table or figure of the paper: runs by name. ``figure`` is how it is drawn, see ``eval.figures``.
+
+    ``costs`` are claims about time: what learning a run's noise takes at most, as a share of training on the photos.
+    """
 
     claim: str
     source: str  # such as "Huang et al. 2021, Figure 1"
     runs: Mapping[str, Run]
     expectations: tuple[ImageExpectation, ...] = ()
     figure: Literal["bars", "curves", "confusion"] = "bars"
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]
@@ -109,7 +132,14 @@ class ImageStudy:
             if not any(map(expected.fits, self.runs))
         ]
         problems += [
+            f"a cost of {name!r}, which learns no noise" for name in self.costs if not _learns(self.runs.get(name))
+        ]
+        problems += [
             f"{name} has a share of {run.share:g}" for name, run in self.runs.items() if not 0 <= run.share <= 1
         ]
         if problems or not self.runs:
             raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no runs") + ".")
+
+
+def _learns(run: Run | None) -> bool:
+    return run is not None and run.noise is not None and run.noise.kind != "random"

@@ -12,7 +12,6 @@ N photos, R rows, B batch, S x S pixels; deltas and noise are float32 in [-epsil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,52 +20,13 @@ from torch import Tensor, nn
 
 from faceguard.checkpoint import load_checkpoint, outline, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
-from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
+from faceguard.errors import NoiseDidNotConverge, RunError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
-from faceguard.publication import Publication
+from faceguard.noise_settings import Form, NoiseSettings, Objective
 from faceguard.smooth import pgd_on_cells, smooth
 from faceguard.train import augmentation, optimizer_step
 
-Form = Literal["class-wise", "sample-wise"]
-Objective = Literal["error-minimizing", "error-maximizing"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoiseSettings:
-    """Algorithm 1's settings; the defaults are the paper's for faces. epsilon and step_size on the pixel range [0, 1]."""
-
-    form: Form = "class-wise"
-    objective: Objective = "error-minimizing"
-    epsilon: float = 16 / 255
-    step_size: float = 1.6 / 255  # alpha
-    pgd_steps: int = 1  # T
-    train_steps: int = 30  # M
-    stop_error: float = 0.1  # lambda
-    batch_size: int = 32
-    max_rounds: int = 50
-    learning_rate: float = 0.025
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    gradient_clip: float = 5.0
-    flip: bool = False  # the adversary's flips and crops inside both steps, on the image and its noise together:
-    crop_share: float = 0.0  # an expectation over transformations, for few photos each (docs/adr/0002)
-    publication: Publication | None = None  # the same for what publishing does to a photo, see there
-    cells: int | None = None  # noise of so many cells a side, interpolated smoothly; None: every pixel is its own
-
-    def __post_init__(self) -> None:
-        rates = ("epsilon", "step_size", "learning_rate", "gradient_clip")
-        positive = (*rates, "pgd_steps", "train_steps", "batch_size", "max_rounds", *(["cells"] if self.cells else []))
-        wrong = [f"{n} must be positive, not {getattr(self, n)}" for n in positive if not getattr(self, n) > 0]
-        if not 0 < self.stop_error < 1:
-            wrong.append(f"stop_error must lie between 0 and 1, not {self.stop_error}")
-        if self.epsilon > 1:
-            wrong.append(f"epsilon {self.epsilon} exceeds the pixel range [0, 1]; divide levels by 255")
-        if wrong:
-            raise FaceguardError("These noise settings cannot work: " + "; ".join(wrong) + ".")
-
-    def reached(self, error: float) -> bool:
-        """Whether a round's error ends the algorithm: at most lambda, or at least 1 - lambda when maximizing."""
-        return error <= self.stop_error if self.objective == "error-minimizing" else error >= 1 - self.stop_error
+__all__ = ["Form", "NoiseSettings", "Objective", "Round", "generate", "pgd", "random_noise", "update_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +37,18 @@ class Round:
     error: float
 
 
+Solve = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Tensor, NoiseSettings], Tensor]  # as pgd, eq. 3
+
+
 def pgd(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, settings: NoiseSettings) -> Tensor:
     """Equation 3, T times, on pixels x (B x 3 x S x S) with labels y (B); the model must be frozen and in eval mode.
 
-    Descends for error-minimizing noise and ascends for error-maximizing noise. Returns the new delta, B x 3 x S x S, or
-    the new cells of smooth noise, B x 3 x C x C.
+    Descends for error-minimizing noise and ascends for error-maximizing noise. Returns the new delta, B x 3 x S x S; or
+    B x 3 x C x C: the new cells of smooth noise, or patches.
     """
     step = settings.step_size if settings.objective == "error-minimizing" else -settings.step_size
     if delta.shape != x.shape:
-        return pgd_on_cells(model, x, y, delta, step=step, steps=settings.pgd_steps, epsilon=settings.epsilon)
+        return pgd_on_cells(model, x, y, delta, settings, step)
     for _ in range(settings.pgd_steps):
         noisy = (x + delta).clamp_(0, 1).requires_grad_()
         loss = F.cross_entropy(model(noisy), y)
@@ -112,17 +75,18 @@ def generate(
     *,
     seed: int,
     learn_on: Tensor | None = None,
+    solve: Solve = pgd,
     checkpoint: Path | None = None,
     progress: Callable[[Round], None] | None = None,
 ) -> Tensor:
     """Algorithm 1: learn noise for ``faces`` together with ``source``, untrained (or trained, for error-maximizing noise).
 
-    ``learn_on`` (photo indices) limits the photos the noise is learnt on, as the paper's 20 %; the source model trains
-    on all. ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there;
-    delete it when the noise is saved. Returns the noise, float32 R x 3 x S x S. Raises NoiseDidNotConverge after
-    ``max_rounds``, and TrainingDiverged when the source model's outputs are no longer finite.
+    ``learn_on`` (photo indices) limits the photos the noise is learnt on, as the paper's 20 %; the source model trains on all.
+    ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there; delete it when
+    the noise is saved. Returns the noise, float32 R x 3 x S x S, or the patches. Raises NoiseDidNotConverge after ``max_rounds``,
+    and TrainingDiverged when the source model's outputs are no longer finite.
     """
-    run = _Run(fabric, faces, source, settings, seed, learn_on)
+    run = _Run(fabric, faces, source, settings, seed, learn_on, solve)
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     while run.rounds < settings.max_rounds:
@@ -134,7 +98,8 @@ def generate(
         if progress is not None:
             progress(Round(number=run.rounds, error=error))
         if settings.reached(error):
-            return smooth(run.noise.cpu().movedim(-1, 1).contiguous(), faces.size)
+            noise = run.noise.cpu().movedim(-1, 1).contiguous()
+            return noise if settings.patch else smooth(noise, faces.size)
         if checkpoint is not None:
             run.save(checkpoint)
     raise NoiseDidNotConverge(
@@ -155,15 +120,22 @@ class _Run:
     """The data, the networks and the noise of one generation; ``rounds`` and ``steps`` count what is done."""
 
     def __init__(
-        self, fabric: Fabric, faces: Faces, source: nn.Module, settings: NoiseSettings, seed: int, part: Tensor | None
+        self,
+        fabric: Fabric,
+        faces: Faces,
+        source: nn.Module,
+        settings: NoiseSettings,
+        seed: int,
+        part: Tensor | None,
+        solve: Solve,
     ) -> None:
-        self.fabric, self.source, self.settings, self.seed = fabric, source, settings, seed
+        self.fabric, self.source, self.settings, self.seed, self.solve = fabric, source, settings, seed, solve
         self.photos, self.labels = fabric.to_device((torch.from_numpy(faces.pixels), torch.from_numpy(faces.labels)))
         each = torch.arange(len(faces), device=self.labels.device)
         self.rows = self.labels if settings.form == "class-wise" else each
         self.learn_on = torch.arange(len(faces)) if part is None else part
         self.faces = faces.fingerprint()
-        noise = random_noise(faces, settings.form, settings.epsilon, seed=seed, cells=settings.cells)
+        noise = random_noise(faces, settings.form, settings.epsilon, seed=seed, cells=settings.cells or settings.patch)
         # R x S x S x 3, as the photos are: to gather, add and store in two layouts takes several times as long
         self.noise = fabric.to_device(noise).movedim(1, -1).contiguous()
         self.rounds = self.steps = 0
@@ -171,10 +143,7 @@ class _Run:
         publish = settings.publication
         self.augment = flips_and_crops if publish is None else lambda pixels: flips_and_crops(publish(pixels))
         optimizer = torch.optim.SGD(
-            source.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
+            source.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay
         )
         self.model, self.optimizer = fabric.setup(source.to(memory_format=torch.channels_last), optimizer)
 
@@ -185,7 +154,7 @@ class _Run:
             for _ in range(self.settings.train_steps):
                 batch = self._source_batch()
                 x, y, delta = self._photos(batch)
-                noisy = self.augment(x.add_(smooth(delta, x.shape[-1])))
+                noisy = self.augment(x.add_(self.settings.spread(delta, x.shape[-1])))
                 optimizer_step(self.fabric, self.model, self.optimizer, noisy, y, self.settings.gradient_clip)
 
     def learn_noise(self) -> None:
@@ -195,23 +164,22 @@ class _Run:
         with seeded(self.seed, "noise", self.rounds), self.fabric.autocast():
             for batch in self.learn_on[order].split(self.settings.batch_size):
                 x, y, delta = self._photos(batch)
-                delta = pgd(lambda noisy: self.source(self.augment(noisy)), x, y, delta, self.settings)
+                delta = self.solve(lambda noisy: self.source(self.augment(noisy)), x, y, delta, self.settings)
                 update_rows(self.noise, self.rows[batch], delta.movedim(1, -1), self.settings.epsilon)
 
     @torch.inference_mode()
     def error(self) -> float:
         """The source model's error on the photos as protected so far, in [0, 1]."""
         counts = torch.zeros(2, dtype=torch.long, device=self.labels.device)  # wrong, not finite: read once, at the end
-        for batch in self.learn_on.split(self.settings.batch_size):
-            x, y, delta = self._photos(batch)
-            logits = self.model(x.add_(smooth(delta, x.shape[-1])).clamp_(0, 1))
-            counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
+        with seeded(self.seed, "error", self.rounds):
+            for batch in self.learn_on.split(self.settings.batch_size):
+                x, y, delta = self._photos(batch)
+                logits = self.model(x.add_(self.settings.spread(delta, x.shape[-1])).clamp_(0, 1))
+                counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
         wrong, broken = counts.tolist()
         if broken:
-            raise TrainingDiverged(
-                f"The source model's outputs are no longer finite after round {self.rounds + 1} at learning rate"
-                f" {self.settings.learning_rate}; lower the learning rate."
-            )
+            where = f"round {self.rounds + 1} at learning rate {self.settings.learning_rate}"
+            raise TrainingDiverged(f"The source model's outputs are not finite after {where}; lower the learning rate.")
         return float(wrong / len(self.learn_on))
 
     def _photos(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -241,7 +209,7 @@ class _Run:
         state = load_checkpoint(path)
         if state.get("fingerprint") != self._fingerprint():
             raise RunError(
-                f"{path} was left by a run with other settings, faces, model or seed; delete it or repeat that command."
+                f"{path} is of a run with other settings, faces, model or seed; delete it or repeat that one."
             )
         self.source.load_state_dict(state["source"])
         self.optimizer.load_state_dict(state["optimizer"])

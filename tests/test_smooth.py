@@ -48,7 +48,7 @@ def test_the_step_follows_the_gradient_through_the_interpolation():
     x, y, start = torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), cells()
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
-    moved = pgd_on_cells(network, x, y, start, step=1e-3, steps=1, epsilon=EPSILON)
+    moved = pgd_on_cells(network, x, y, start, NoiseSettings(epsilon=EPSILON, pgd_steps=1), 1e-3)
     probe = start.clone()
     for place in ((0, 0, 1, 2), (1, 2, 3, 0)):
         losses = []

@@ -1,0 +1,42 @@
+"""Error-minimizing noise on four image sets and against four networks, in both forms (Table 1).
+
+Claim     networks trained on photos that all carry the noise learn next to nothing about clean ones, whatever the network
+Command   FACEGUARD_DATA=... python -m eval recipes/classification.py --jobs 2
+Data      svhn, cifar10, cifar100, imagenet-100; what is absent is named, and --data imagenette-128 takes that instead
+Expect    at most a quarter of what clean photos teach; an hour on two cores for each set
+"""
+
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.networks import NETWORKS
+
+NOISES = {
+    "clean": None,
+    "random": ImageNoise(kind="random", form="sample-wise"),
+    "sample-wise": ImageNoise(form="sample-wise"),
+    "class-wise": ImageNoise(form="class-wise"),
+}
+PAPER = {
+    ("cifar10", "resnet-18", photos): accuracy
+    for photos, accuracy in (("clean", 94.95), ("sample-wise", 19.93), ("class-wise", 16.42))
+}
+
+experiment = ImageStudy(
+    claim="No network learns from photos that carry error-minimizing noise learnt with a ResNet-18.",
+    source="Huang et al. 2021, Table 1",
+    runs={
+        f"{data}, {network}, {photos}": Run(
+            data=data, network=network, noise=noise, paper=PAPER.get((data, network, photos))
+        )
+        for data in ("cifar10", "svhn", "cifar100", "imagenet-100")
+        for network in NETWORKS
+        for photos, noise in NOISES.items()
+    },
+    expectations=(
+        *(
+            ImageExpectation(run=f"{data}, {network}, *-wise", than=f"{data}, {network}, clean", at_most=0.25)
+            for data in ("cifar10", "svhn", "cifar100", "imagenet-100")
+            for network in NETWORKS
+        ),
+        ImageExpectation(run="cifar10, resnet-18, random", than="cifar10, resnet-18, clean", at_least=0.8),
+    ),
+)

@@ -1,0 +1,21 @@
+"""What does making the noise cost, as a share of one training on the photos? (Appendix B)
+
+Claim     class-wise noise costs at most a tenth, sample-wise noise at most 0.6 of one training, at the same effect
+Command   FACEGUARD_DATA=... python -m eval recipes/cost.py
+Data      cifar10; ResNet-18; times stand in run.json, and compare only within one run on one machine
+Expect    as claimed at scale full; at small a training is so short that learning noise takes longer; 5 minutes
+"""
+
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+
+experiment = ImageStudy(
+    claim="Making noise costs a fraction of one training.",
+    source="Huang et al. 2021, Appendix B",
+    runs={
+        "clean": Run(),
+        "class-wise": Run(noise=ImageNoise(form="class-wise")),
+        "sample-wise": Run(noise=ImageNoise(form="sample-wise")),
+    },
+    expectations=(ImageExpectation(run="*-wise", than="clean", at_most=0.25),),
+    costs={"class-wise": 0.1, "sample-wise": 0.6},
+)

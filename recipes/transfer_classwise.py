@@ -1,0 +1,43 @@
+"""Class-wise noise learnt on ImageNet's classes protects CIFAR-10's (Figure 3 b-c, Table 4).
+
+Claim     rows that were learnt on other classes of another set stop learning as well, for three networks
+Command   FACEGUARD_DATA=... python -m eval recipes/transfer_classwise.py --jobs 2
+Data      noise from tiny-imagenet-32 (200 ImageNet classes at 32 pixels), on cifar10 by a map of classes, or four alone
+Expect    at most a third of what clean photos teach; the paper's map is not public, ours takes the nearest class; 20 minutes
+"""
+
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+
+NETWORKS = ("resnet-18", "vgg-11", "resnet-50")
+FOUR = ("automobile", "cat", "dog", "horse")
+CLASS_MAP = (
+    ("airplane", "n04008634: projectile, missile"),
+    ("automobile", "n04285008: sports car, sport car"),
+    ("bird", "n02058221: albatross, mollymawk"),
+    ("cat", "n02123045: tabby, tabby cat"),
+    ("deer", "n02423022: gazelle"),
+    ("dog", "n02099601: golden retriever"),
+    ("frog", "n01641577: bullfrog, Rana catesbeiana"),
+    ("horse", "n02403003: ox"),
+    ("ship", "n03662601: lifeboat"),
+    ("truck", "n03796401: moving van"),
+)
+NOISE = ImageNoise(learnt_on="tiny-imagenet-32", rows_of=CLASS_MAP)
+
+experiment = ImageStudy(
+    claim="Rows learnt on ImageNet's classes protect CIFAR-10's.",
+    source="Huang et al. 2021, Figure 3 b-c and Table 4",
+    runs={
+        **{f"{network}, clean": Run(network=network) for network in NETWORKS},
+        **{f"{network}, class-wise": Run(network=network, noise=NOISE) for network in NETWORKS},
+        "resnet-18, random": Run(noise=ImageNoise(kind="random")),
+        "resnet-18, four classes": Run(noise=NOISE, classes=FOUR),
+    },
+    expectations=(
+        *(ImageExpectation(run=f"{name}, class-wise", than=f"{name}, clean", at_most=0.34) for name in NETWORKS),
+        *(
+            ImageExpectation(run="resnet-18, four classes", than="resnet-18, clean", at_most=0.34, label=name)
+            for name in FOUR
+        ),
+    ),
+)

@@ -1,0 +1,157 @@
+"""Which photos of a classification study carry noise, whose rows, and where."""
+
+import numpy as np
+import pytest
+from images import CIFAR, image_data, write_set  # noqa: F401
+
+from eval.image_data import StudyImages
+from eval.image_noise import drawn_share, levels, put
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from faceguard.datasets import SetMissingError
+from faceguard.errors import DataError
+
+RANDOM = ImageNoise(kind="random", form="sample-wise")
+CLASS_WISE = ImageNoise(kind="random")
+
+
+def images(folder, tmp_path, **changes):
+    study = ImageStudy(claim="", source="", runs={"clean": Run()})
+    return StudyImages(study=study, folder=folder, noises_folder=tmp_path, scale="smoke", precision="fp32", **changes)
+
+
+def changes(study, run):
+    """The change of every photo in levels, N x S x S x 3, and the photos."""
+    _, train, _ = study.photos_of(run)
+    return study.training(run).pixels.astype(int) - train.pixels, train
+
+
+def test_every_class_gives_its_share_and_a_larger_share_contains_a_smaller_one(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    _, train, _ = study.set_of("cifar10")
+    half, most = (set(drawn_share(train, share, seed=0).tolist()) for share in (0.5, 0.75))
+    assert half < most
+    assert np.bincount(train.labels[list(half)]).tolist() == [2] * 10
+    assert len(drawn_share(train, 0.0, seed=0)) == 0
+
+
+def test_only_the_chosen_classes_change_and_the_clean_part_is_the_rest(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    change, train = changes(study, Run(noise=CLASS_WISE, share=0.5, classes=("bird", "ship")))
+    changed = np.abs(change).max(axis=(1, 2, 3)) > 0
+    assert np.bincount(train.labels[changed], minlength=10).tolist() == [0, 0, 2, 0, 0, 0, 0, 0, 2, 0]
+    rest = study.training(Run(share=0.5, classes=("bird", "ship"), keep="clean"))
+    assert set(rest.keys) == {key for key, noisy in zip(train.keys, changed, strict=True) if not noisy}
+
+
+def test_a_class_shares_one_row_and_sample_wise_photos_have_their_own(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    change, train = changes(study, Run(noise=CLASS_WISE))
+    birds = change[train.labels == 2]
+    assert np.abs(change).max() <= 8
+    assert (birds == birds[0]).mean() > 0.9  # but where clipping to 0..255 meets it
+    change, _ = changes(study, Run(noise=RANDOM))
+    assert len({one.tobytes() for one in change}) == len(train)
+    change, _ = changes(study, Run(noise=ImageNoise(kind="random", form="sample-wise", one_row_a_class=True)))
+    assert len({one.tobytes() for one in change[train.labels == 2]}) == 1
+
+
+def test_the_public_codes_switch_leaves_no_negative_change(image_data, tmp_path):
+    change, _ = changes(images(image_data, tmp_path), Run(noise=ImageNoise(kind="random", original=True)))
+    assert change.min() == 0
+    assert change.max() > 4
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_patch_covers_its_square_alone_at_a_place_of_each_photos_own(image_data, tmp_path, centred):
+    noise = ImageNoise(kind="random", patch=8, centred=centred)
+    change, train = changes(images(image_data, tmp_path), Run(noise=noise))
+    places = set()
+    for one in change:
+        rows, columns = np.flatnonzero(np.abs(one).max((1, 2))), np.flatnonzero(np.abs(one).max((0, 2)))
+        assert rows.max() - rows.min() < 8
+        assert columns.max() - columns.min() < 8
+        places.add((rows.min(), columns.min()))
+    assert places == {(12, 12)} if centred else len(places) > len(train) // 3
+
+
+def test_two_noises_are_shared_out_or_added_within_the_budget(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    second = ImageNoise(kind="random", seed=1)
+    change, train = changes(study, Run(noise=CLASS_WISE, second=second))
+    assert max(len({one.tobytes() for one in change[train.labels == label]}) for label in range(10)) == 2
+    total, _ = changes(study, Run(noise=CLASS_WISE, second=second, mixed="sum"))
+    assert np.abs(total).max() == 8
+    alone = [levels(study.bank(one, "cifar10")[0], one, np.array([2]), 32)[0] for one in (CLASS_WISE, second)]
+    photo = train.pixels[train.labels == 2][0].astype(int)
+    expected = (photo + np.clip(alone[0] + alone[1], -8, 8)).clip(0, 255) - photo
+    assert np.array_equal(total[train.labels == 2][0], expected)
+
+
+def test_triggered_photos_carry_the_row_of_the_class_they_are_labelled_with(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    _, _, clean = study.set_of("cifar10")
+    test = study.testing(Run(noise=CLASS_WISE, triggered=True))
+    count = len(clean)
+    assert np.array_equal(test.pixels[:count], clean.pixels)
+    assert not (test.labels[count:] == clean.labels).any()
+    rows = levels(study.bank(CLASS_WISE, "cifar10")[0], CLASS_WISE, test.labels[count:], 32)
+    assert np.array_equal(test.pixels[count:], (clean.pixels.astype(int) + rows).clip(0, 255))
+    assert len(study.testing(Run(triggered=True))) == count
+
+
+def test_a_class_of_another_set_joins_with_the_rows_it_has_there(tmp_path):
+    write_set(tmp_path, "cifar10", CIFAR)
+    write_set(tmp_path, "cifar100", ["apple", "bear"])
+    study = images(tmp_path, tmp_path / "noises")
+    run = Run(
+        data="cifar100",
+        joined=("cifar10", "ship"),
+        classes=("ship",),
+        noise=ImageNoise(kind="random", form="sample-wise", learnt_on="cifar10"),
+    )
+    change, train = changes(study, run)
+    assert train.names == ("apple", "bear", "ship")
+    assert np.array_equal(np.abs(change).max((1, 2, 3)) > 0, train.labels == 2)
+
+
+def test_noise_without_a_row_for_a_class_is_a_sentence(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    _, train, _ = study.set_of("cifar10")
+    bank, _ = study.bank(CLASS_WISE, "cifar10")
+    noise = ImageNoise(rows_of=(("bird", "pigeon"),))
+    with pytest.raises(DataError, match=r"no row for pigeon; say in rows_of"):
+        put(train, np.arange(len(train)), [(bank, noise)])
+    with pytest.raises(DataError, match="no class pigeon"):
+        study.training(Run(classes=("pigeon",), noise=CLASS_WISE))
+
+
+def test_an_absent_set_names_its_command_and_another_can_stand_in(image_data, tmp_path):
+    with pytest.raises(SetMissingError, match="faceguard data fetch svhn"):
+        images(image_data, tmp_path).set_of("svhn")
+    name, train, _ = images(image_data, tmp_path, stand_in="cifar10").set_of("svhn")
+    assert (name, len(train)) == ("cifar10", 40)
+
+
+def test_an_expectation_counts_from_chance_and_nothing_is_met_beside_a_control_that_did_not_learn():
+    quarter = ImageExpectation(run="noisy", than="clean", at_most=0.25)
+    assert quarter.met(0.3, 0.9, 0.1)
+    assert not quarter.met(0.31, 0.9, 0.1)
+    assert not quarter.met(0.1, 0.19, 0.1)
+    assert not quarter.met(float("nan"), 0.9, 0.1)
+    assert not quarter.met(0.1, float("nan"), 0.1)
+    label = ImageExpectation(run="noisy", than="clean", at_most=0.25, label="bird")
+    assert label.met(0.2, 0.8, 0.1)
+    assert not label.met(0.21, 0.8, 0.1)
+
+
+def test_a_study_with_mistakes_lists_them_all():
+    with pytest.raises(DataError) as raised:
+        ImageStudy(
+            claim="",
+            source="",
+            runs={"a/b": Run(share=2)},
+            expectations=(ImageExpectation(run="x*", than="clean"),),
+            costs={"a/b": 1.0},
+        )
+    for words in ("a slash in the name", "which is no run", "fits no run", "share of 2", "learns no noise"):
+        assert words in str(raised.value)
