@@ -26,10 +26,12 @@ LARGE = 96  # pixels from which torchvision's own stem is used
 def build_network(name: str, *, classes: int, size: int, width: int = WIDTH, seed: int) -> Recognizer:
     """An untrained classifier, B x 3 x S x S in [0, 1] to logits B x K, with weights drawn from ``seed``.
 
-    Raises RunError when ``name`` is none of ``NETWORKS``.
+    Raises RunError when ``name`` is none of ``NETWORKS``, or the pictures are too small for vgg-11's five poolings.
     """
     if name not in _FEATURES:
         raise RunError(f"The network {name!r} is unknown; use one of {', '.join(NETWORKS)}.")
+    if name == "vgg-11" and size < 32:
+        raise RunError(f"vgg-11 pools five times and needs pictures of at least 32 px, not {size}; take larger ones.")
     with seeded(seed, "weights", name):
         features, dimension = _FEATURES[name](width, size < LARGE)
         return Recognizer(features, dimension, classes, name=name, size=size, width=width)

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torchvision import models
 
 from eval.networks import NETWORKS, build_network
 from faceguard.errors import RunError
+from faceguard.noise import NoiseSettings, pgd
 
 WEIGHTS = {"vgg-11": 9_231_114, "resnet-18": 11_173_962, "resnet-50": 23_520_842, "densenet-121": 6_956_426}
 
@@ -15,7 +18,23 @@ def test_a_network_for_cifar_has_as_many_weights_as_everybody_counts(name):
     assert sum(weight.numel() for weight in network.parameters()) == WEIGHTS[name]
 
 
-@pytest.mark.parametrize(("size", "name"), [*((32, name) for name in NETWORKS), (64, "resnet-18"), (128, "resnet-50")])
+@pytest.mark.parametrize(
+    ("name", "original"),
+    [("resnet-18", models.resnet18), ("resnet-50", models.resnet50), ("densenet-121", models.densenet121)],
+)
+def test_a_network_for_large_pictures_is_torchvisions_with_its_stem(name, original):
+    large, small = (build_network(name, classes=1000, size=size, seed=0).eval() for size in (224, 32))
+    expected = original(weights=None).eval()
+    weights = dict(zip(expected.state_dict(), large.state_dict().values(), strict=True))
+    expected.load_state_dict(weights)
+    photo = torch.rand(1, 3, 224, 224)
+    assert torch.equal(large(photo), expected(photo))
+    assert not torch.allclose(small(photo), expected(photo))
+
+
+@pytest.mark.parametrize(
+    ("size", "name"), [*((32, name) for name in NETWORKS), (64, "resnet-18"), *((224, name) for name in NETWORKS)]
+)
 def test_pixels_become_logits_and_the_gradient_reaches_every_weight(size, name):
     network = build_network(name, classes=7, size=size, width=8, seed=0)
     logits = network(torch.rand(3, 3, size, size))
@@ -32,8 +51,29 @@ def test_weights_follow_the_seed():
 
 
 def test_a_width_scales_every_layer():
-    widths = [build_network(name, classes=3, size=32, width=16, seed=0).classifier.in_features for name in NETWORKS[:3]]
-    assert widths == [128, 128, 512]
+    for name, weights in WEIGHTS.items():
+        narrow = build_network(name, classes=10, size=32, width=16, seed=0)
+        wide = build_network(name, classes=10, size=32, width=64, seed=0)
+        assert narrow.classifier.in_features * 4 == wide.classifier.in_features
+        assert weights / 16 < sum(weight.numel() for weight in narrow.parameters()) < weights / 15
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_pgd_lowers_the_loss_of_a_frozen_network_and_leaves_its_statistics_alone(name):
+    network = build_network(name, classes=3, size=32, width=8, seed=0).eval().requires_grad_(False)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    x, y = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0])
+    settings = NoiseSettings(epsilon=8 / 255, step_size=0.8 / 255, pgd_steps=10)
+    delta = pgd(network, x, y, torch.zeros_like(x), settings)
+    noisy = (x + delta).clamp(0, 1)
+    assert delta.abs().max() <= settings.epsilon
+    assert F.cross_entropy(network(noisy), y) < F.cross_entropy(network(x), y)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_pictures_too_small_for_vgg_are_a_sentence():
+    with pytest.raises(RunError, match="at least 32 px"):
+        build_network("vgg-11", classes=3, size=16, seed=0)
 
 
 def test_an_unknown_network_is_a_sentence():
