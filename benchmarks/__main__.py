@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from benchmarks import cells, countermeasures, embedding, generation, memory, protecting, training
+from benchmarks import cells, countermeasures, embedding, generation, memory, protecting, public_code, training
 from benchmarks.measure import REPETITIONS, Comparison, hardware
 
-NAMES = ("generation", "training", "cells", "countermeasures", "embedding", "memory", "protecting")
+NAMES = ("generation", "public-code", "training", "cells", "countermeasures", "embedding", "memory", "protecting")
 HEADER = "| what | measured | reference | unit | ratio | of CPU time | limit |\n|---|---|---|---|---|---|---|"
 
 
@@ -51,6 +51,7 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], list[Comp
     often: dict[str, Any] = {"repetitions": options.repetitions}
     return {
         "generation": lambda: generation.run(**often),
+        "public-code": lambda: public_code.run(**often),
         "training": lambda: training.run(**often),
         "cells": lambda: cells.run(**often),
         "countermeasures": lambda: countermeasures.run(**often),

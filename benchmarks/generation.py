@@ -78,7 +78,7 @@ def one_round(network: Network, precision: str) -> Callable[[], None]:
             start
         )  # not a network that has learnt these photos by heart: its gradients become denormal
         try:
-            generate(make_fabric(device="cpu", precision=precision), faces, source, settings, seed=0)
+            generate(make_fabric(precision=precision), faces, source, settings, seed=0)
         except NoiseDidNotConverge:
             return  # expected: the only round is over, and this stop error is out of reach
 
@@ -87,9 +87,10 @@ def one_round(network: Network, precision: str) -> Callable[[], None]:
 
 def bare_round(network: Network) -> Callable[[], None]:
     """The same forward and backward passes, with clipping of gradients and optimizer steps, on ready tensors."""
-    model = _source(network).to(memory_format=torch.channels_last)
+    device = make_fabric().device
+    model = _source(network).to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.025, momentum=0.9, weight_decay=5e-4)
-    batches = random_batches(network.photos, network.batch_size, network.size)
+    batches = random_batches(network.photos, network.batch_size, network.size, device)
     start = deepcopy(model.state_dict())
 
     def bare() -> None:
@@ -116,19 +117,21 @@ def bare_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: 
     optimizer.step()
 
 
-def random_faces(photos: int, size: int) -> Faces:
+def random_faces(photos: int, size: int, identities: int = IDENTITIES) -> Faces:
     """Uniform levels: what a photo shows changes nothing about the time it takes."""
     pixels = np.random.default_rng(0).integers(0, 256, (photos, size, size, 3), dtype=np.uint8)
-    names, keys = (tuple(str(i) for i in range(count)) for count in (IDENTITIES, photos))
-    return Faces(pixels=pixels, labels=np.arange(photos) % IDENTITIES, names=names, keys=keys)
+    names, keys = (tuple(str(i) for i in range(count)) for count in (identities, photos))
+    return Faces(pixels=pixels, labels=np.arange(photos) % identities, names=names, keys=keys)
 
 
-def random_batches(photos: int, batch_size: int, size: int) -> list[tuple[Tensor, Tensor]]:
-    """Uniform pixels, B x 3 x size x size in channels_last, with labels."""
+def random_batches(
+    photos: int, batch_size: int, size: int, device: torch.device | str = "cpu"
+) -> list[tuple[Tensor, Tensor]]:
+    """Uniform pixels, B x 3 x size x size in channels_last, with labels, on ``device``."""
     random = generator(0, "bare batches")
     x = torch.rand(photos, 3, size, size, generator=random).contiguous(memory_format=torch.channels_last)
     y = torch.randint(IDENTITIES, (photos,), generator=random)
-    return list(zip(x.split(batch_size), y.split(batch_size), strict=True))
+    return list(zip(x.to(device).split(batch_size), y.to(device).split(batch_size), strict=True))
 
 
 def effect(precision: str, seed: int) -> dict[str, float]:
@@ -136,7 +139,7 @@ def effect(precision: str, seed: int) -> dict[str, float]:
     faces = synthetic_faces(10, 12, size=32, seed=seed)
     source = build("resnet-18", identities=10, size=32, width=8, seed=seed)
     rounds: list[Round] = []
-    fabric = make_fabric(device="cpu", precision=precision)
+    fabric = make_fabric(precision=precision)
     generate(fabric, faces, source, NoiseSettings(train_steps=10), seed=seed, progress=rounds.append)
     return {"rounds": rounds[-1].number, "error": rounds[-1].error}
 

@@ -83,9 +83,17 @@ def take_turns(sides: Sequence[Callable[[], object]], repetitions: int) -> list[
 
 def _seconds(side: Callable[[], object]) -> tuple[float, float]:
     gc.collect()  # so that no side pays for another's garbage
+    _wait_for_gpu()
     wall, cpu = time.perf_counter(), time.process_time()
     side()
+    _wait_for_gpu()
     return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _wait_for_gpu() -> None:
+    """A GPU works on after the calls have returned."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def compare(name: str, measured: Times, reference: Times, *, limit: float | None, **about: Any) -> Comparison:
@@ -107,6 +115,7 @@ def hardware() -> dict[str, Any]:
     return {
         "cpu": _cpu_kind(),
         "capability": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -1,6 +1,7 @@
 """The benchmarks measure what they say they do, at a tiny scale; no test here depends on how fast anything is."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_ratio_at_its_limit_is_within_it_and_one_without_a_limit_always_is():
 
 
 def test_the_hardware_is_named_by_its_kind():
-    assert set(hardware()) == {"cpu", "capability", "threads", "torch", "python"}
+    assert set(hardware()) == {"cpu", "capability", "gpu", "threads", "torch", "python"}
 
 
 def test_both_sides_of_the_generation_make_the_same_passes(counted_passes):
@@ -82,11 +83,23 @@ def test_both_sides_of_the_generation_make_the_same_passes(counted_passes):
     assert counted_passes == {name: 2 * count for name, count in ours.items()}
 
 
-def test_both_sides_of_the_training_make_the_same_passes(counted_passes):
-    tiny = training.Training(model="resnet-18", photos=8, batch_size=4, width=2, size=16)
+@pytest.mark.parametrize("kind", ["recognizer", "classifier"])
+def test_both_sides_of_the_training_make_the_same_passes(counted_passes, kind):
+    tiny = training.Training(model="resnet-18", photos=8, batch_size=4, width=2, size=16, kind=kind)
     training.one_epoch(tiny)()
     training.bare_epoch(tiny)()
     assert counted_passes == {"train": 16, "pgd": 0, "error": 0}
+
+
+def test_training_measures_recognizers_and_a_classifier_each_with_its_limit():
+    tiny = [
+        replace(one, photos=4, batch_size=2, width=2) for one in (training.TRAININGS[0], *training.CLASSIFIERS.values())
+    ]
+    assert [(one.name, one.limit) for one in training.run(tiny, repetitions=1)] == [
+        ("training, resnet-18", 1.1),
+        ("training, resnet-18, 32 px", 1 / 0.9),
+        ("training, resnet-18, 32 px", 1 / 0.9),
+    ]
 
 
 def test_generation_compares_with_the_bare_passes_and_the_two_precisions_with_their_effect():
