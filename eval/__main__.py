@@ -112,7 +112,7 @@ def _conclude_images(plan: Plan, *, read_only: bool) -> None:
     terminal.console.print(table)
     for words in found["not_run"]:
         terminal.complain("not run", words)
-    terminal.say(f"result.json is in {folder_of(plan)}.")
+    terminal.say(f"result.json, figure.png and figure.svg are in {folder_of(plan)}.")
     _say_expectations(found["expectations"])
 
 

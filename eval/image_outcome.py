@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.cells import CellMissingError
+from eval.figures import draw
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
 from eval.image_scales import size_of
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
@@ -28,7 +29,7 @@ SHOWN = 256  # classes, up to which confusions are kept
 
 
 def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
-    """Measure every run, compare it as expected, and write result.json and run.json; gives what result.json holds.
+    """Measure every run, compare it as expected, and write result.json, run.json and the figure; gives what result.json holds.
 
     A run whose set is absent is listed as not run; with ``read_only``, which computes nothing, so is one that lacks a cell.
     """
@@ -58,6 +59,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     out = folder_of(plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
+    draw(result, out)
     seconds = sum(time["training"] * len(seeds_of(plan)) + time["learning"] for time in times.values())
     write_json(out / "run.json", about_run(seconds, command_of(plan)) | {"times": times})
     return result
@@ -91,6 +93,8 @@ def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json,
     }
     if len(test.names) <= SHOWN:
         measured |= {"classes": list(test.names), "confusion": confusion([found[-1] for found in predictions], test)}
+    shown = dict.fromkeys(label for other in images.study.runs.values() for label in other.classes or ())
+    measured["recognized"] = {label: recognized(measured, label) for label in shown}
     if run.triggered:
         labels = images.testing(run).labels[len(test) :]
         measured["attack_success"] = estimate(

@@ -1,7 +1,7 @@
 """The ledger: results/NAME.json holds every number that README and docs quote; docs/results.md is made of it.
 
-    python -m eval.ledger runs/NAME ...     record finished runs, and write docs/results.md anew
-    python -m eval.ledger                   write docs/results.md anew
+    python -m eval.ledger runs/NAME ...     record finished runs, and write docs/results.md and recipes/README.md anew
+    python -m eval.ledger                   write them anew
 
 An entry is a run's result.json without curves, together with its run.json: command, commit, hardware, seconds, day.
 """
@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.recipe_index import index
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
 
 ROOT = Path(__file__).parents[1]
-RESULTS, PAGE = ROOT / "results", ROOT / "docs" / "results.md"
-LEFT_OUT = ("curves", "roc", "pictures")  # what only the report draws
+RESULTS, PAGE, INDEX = ROOT / "results", ROOT / "docs" / "results.md", ROOT / "recipes" / "README.md"
+LEFT_OUT = ("curves", "roc", "pictures", "confusion", "classes")  # what only the report draws
 HEADER = """# Results
 
 Made from `results/*.json` by `python -m eval.ledger`; a test fails when the two differ. Rank-1 and verification are on clean
@@ -81,6 +82,8 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
             yield f"Not run: {'; '.join(entry['verdict']['not_run'])}.\n"
     if "conditions" in entry:
         yield from _conditions(entry["conditions"])
+    if "runs" in entry:
+        yield from _runs(entry)
     if "folders" in entry:
         yield from _folders(entry["folders"])
     if entry.get("noise"):
@@ -115,6 +118,23 @@ def _condition(condition: Json, lfw: bool) -> str:
     if lfw:
         cells += [_mean(arms[arm].get("lfw", {}).get("auc"), 4) for arm in ("clean", "error-minimizing")]
     return "| " + " | ".join([*cells, condition["verdict"]]) + " |"
+
+
+def _runs(entry: Json) -> Iterator[str]:
+    """A classification study: accuracy on clean test photos, chance and the paper's beside it."""
+    yield f"Scale {entry['settings']['scale']}, {entry['source']}."
+    yield "".join(f" Not run: {words}." for words in entry["not_run"])
+    yield "| run | set | network | photos (with noise) | seeds | accuracy: last | best | chance | paper | also |"
+    yield "|---" * 10 + "|"
+    for name, run in entry["runs"].items():
+        photos, accuracy = run["photos"], run["accuracy"]
+        cells = [name, run["data"], run["network"], f"{photos['training']} ({photos['noisy']})", str(len(run["seeds"]))]
+        cells += [_interval(accuracy["last"]), _mean(accuracy["best"]), f"{run['chance']:.3g}"]
+        also = [f"{label} recognized {share:.2f}" for label, share in run["recognized"].items()]
+        also += [f"attack success {run['attack_success']['mean']:.3f}"] if "attack_success" in run else []
+        cells += ["" if run["paper"] is None else f"{run['paper'] / 100:.4g}", ", ".join(also)]
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
 
 
 def _folders(folders: Mapping[str, Json]) -> Iterator[str]:
@@ -163,10 +183,11 @@ def _duration(seconds: float) -> str:
 
 
 def main(runs: Sequence[str]) -> None:
-    """Record the runs, then write the page."""
+    """Record the runs, then write the page and the index of the recipes."""
     for run in runs:
         record(Path(run), RESULTS)
     PAGE.write_text(page(RESULTS), encoding="utf-8")
+    INDEX.write_text(index(ROOT / "recipes", RESULTS), encoding="utf-8")
 
 
 if __name__ == "__main__":

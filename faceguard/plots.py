@@ -40,7 +40,7 @@ def roc_figure(curves: Mapping[str, Curve], path: Path, *, title: str = "Verific
     """
     if not curves:
         raise DataError(f"There is no curve to draw into {path}; give at least one arm's FAR and TAR.")
-    figure = _figure(7.0, 6.0)
+    figure = new_figure(7.0, 6.0)
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     smallest = min(float(far[far > 0].min()) for far, _ in curves.values())
@@ -60,7 +60,7 @@ def roc_figure(curves: Mapping[str, Curve], path: Path, *, title: str = "Verific
     axes.set_ylim(0, 1.01)
     _label(axes, title=title, x="False accept rate (FAR)", y="True accept rate (TAR)")
     _legend(axes, columns=2)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def learning_curves(
@@ -79,7 +79,7 @@ def learning_curves(
         raise DataError(
             f"Rank-1 of {list(rank1)} and loss of {list(train_loss)} cannot share {path}; give the same arms to both."
         )
-    figure = _figure(11.0, 5.4)
+    figure = new_figure(11.0, 5.4)
     figure.set_layout_engine("constrained")
     left, right = figure.subplots(1, 2)
     colour = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(rank1)}
@@ -97,7 +97,7 @@ def learning_curves(
     _legend(left, columns=len(groups))
     _legend(right, columns=1)
     figure.suptitle(title, fontsize=13, color=INK)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def difference(photo: Image, protected: Image, *, gain: int = 10) -> Image:
@@ -155,7 +155,7 @@ def _mosaic(
     height, width, gap = height * scale, width * scale, 8
     margin = 220 if row_labels else gap
     heads = [26 if i < len(captions) and captions[i] else 0 for i in range(len(rows))]
-    figure = _figure(
+    figure = new_figure(
         (margin + len(rows[0]) * (width + gap)) / DPI, (gap + sum(heads) + len(rows) * (height + gap)) / DPI
     )
     top = gap  # pixels from the upper edge
@@ -170,14 +170,14 @@ def _mosaic(
             if heads[i] and j < len(captions[i]):
                 _write(figure, x + width / 2, top - 13, _shortened(captions[i][j], width // 9), align="center")
         top += height + gap
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _shortened(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: max(characters - 1, 1)] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A white figure of ``width`` x ``height`` inches that no window and no pyplot state knows."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -221,11 +221,16 @@ def _epochs(axes: Axes, values: Sequence[float], *, label: str, colour: str, sty
     axes.set_xlim(left=0.5)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write under a temporary name beside ``path``, then rename, so that a broken run leaves no half picture."""
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a .png or .svg under a temporary name beside ``path``, then rename, so that a broken run leaves no half picture."""
+    from matplotlib import rc_context
+
     temporary = path.with_name(f".{path.name}.partial")
+    kind = path.suffix.removeprefix(".")
+    nothing = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
     try:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        with rc_context({"svg.hashsalt": "faceguard"}):  # names of its parts, which are random otherwise
+            figure.savefig(temporary, format=kind, dpi=DPI, metadata=nothing)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

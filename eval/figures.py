@@ -1,0 +1,91 @@
+"""The figure of a classification study, drawn from its result.json: figure.png and figure.svg, the paper's numbers beside ours.
+
+    bars       every run's accuracy on clean test photos after its last epoch, with its best epoch
+    curves     the accuracy after every epoch
+    confusion  which class every run takes clean test photos for
+
+Drawn as ``faceguard.plots`` draws: the same result gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faceguard.plots import COLOURS, STYLES, new_figure, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Json = Mapping[str, Any]
+COLUMNS = 4  # confusions side by side
+
+
+def draw(result: Json, out: Path) -> None:
+    """Write the figure that ``result`` asks for into the folder ``out``, as PNG and SVG."""
+    figure = _KINDS[result["figure"]](result["runs"])
+    figure.set_layout_engine("constrained")
+    figure.suptitle(f"{result['source']}: {result['title']}", fontsize=11)
+    for suffix in (".png", ".svg"):
+        save_figure(figure, out / f"figure{suffix}")
+
+
+def _bars(runs: Json) -> Figure:
+    names = list(runs)
+    figure = new_figure(8.0, 1.6 + 0.32 * len(names))
+    axes = figure.add_subplot()
+    places = np.arange(len(names))[::-1]
+    last, best = ([100 * runs[name]["accuracy"][when]["mean"] for name in names] for when in ("last", "best"))
+    axes.barh(places, last, color=COLOURS[0], height=0.6, label="last epoch")
+    axes.plot(best, places, "|", color=COLOURS[2], markersize=11, markeredgewidth=2, label="best epoch")
+    told = [(runs[name]["paper"], place) for name, place in zip(names, places, strict=True) if runs[name]["paper"]]
+    if told:
+        axes.plot(*zip(*told, strict=True), "D", color=COLOURS[1], label="paper, full scale")
+    for place, value in zip(places, last, strict=True):
+        axes.text(value + 1, place, f"{value:.1f}", va="center", fontsize=8)
+    axes.axvline(100 * runs[names[0]]["chance"], color="#999999", linewidth=1, label="chance")
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_xlim(0, 105)
+    axes.set_xlabel("Accuracy on clean test photos, %")
+    axes.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def _curves(runs: Json) -> Figure:
+    figure = new_figure(8.0, 5.0)
+    axes = figure.add_subplot()
+    for i, (name, run) in enumerate(runs.items()):
+        curve = run["curves"]["accuracy"]
+        said = name if run["paper"] is None else f"{name} (paper, last: {run['paper']:g})"
+        axes.plot(
+            range(1, len(curve) + 1),
+            [100 * value for value in curve],
+            label=said,
+            linewidth=1.8,
+            color=COLOURS[i % len(COLOURS)],
+            linestyle=STYLES[i // len(COLOURS) % len(STYLES)],
+        )
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("Epoch")
+    axes.set_ylabel("Accuracy on clean test photos, %")
+    figure.legend(fontsize=8, loc="outside right upper")
+    return figure
+
+
+def _confusions(runs: Json) -> Figure:
+    rows = -(-len(runs) // COLUMNS)
+    figure = new_figure(3.2 * min(len(runs), COLUMNS), 3.4 * rows)
+    for i, (name, run) in enumerate(runs.items()):
+        axes = figure.add_subplot(rows, min(len(runs), COLUMNS), i + 1)
+        axes.imshow(run.get("confusion", [[]]), vmin=0, vmax=1, cmap="Blues")
+        axes.set_title(f"{name}: {100 * run['accuracy']['last']['mean']:.1f} %", fontsize=9)
+        classes = run.get("classes", [])
+        axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(classes)), classes if i % COLUMNS == 0 else [], fontsize=7)
+    return figure
+
+
+_KINDS: Mapping[str, Callable[[Json], Figure]] = {"bars": _bars, "curves": _curves, "confusion": _confusions}

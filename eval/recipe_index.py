@@ -1,0 +1,58 @@
+"""recipes/README.md: which recipe shows what, what it expects, and what was measured last, from the files and the ledger."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eval.experiment import load_recipe
+from eval.image_study import ImageStudy
+
+HEADER = """# Recipes
+
+One experiment a file: its docstring states the claim, the command, the data and what to expect. Made by `python -m eval.ledger`;
+the numbers are in [docs/results.md](../docs/results.md). Every recipe runs at three scales:
+
+    FACEGUARD_DATA=/path/to/data python -m eval recipes/NAME.py --scale smoke    # seconds: shows that it runs
+    FACEGUARD_DATA=/path/to/data python -m eval recipes/NAME.py --jobs 2         # small: minutes on two cores, the direction
+    FACEGUARD_DATA=/path/to/data python -m eval recipes/NAME.py --scale full     # the paper's settings; needs a GPU
+
+A set that is absent is named with the command that gets it; `--data NAME` takes another one that is at hand in its place.
+"""
+FACES = {  # recipes on faces, and what of the paper they show
+    "face_partial": "Figures 4 b and 7: recognition and verification, a part of the people protected",
+    "face_full": "Figure 7: recognition and verification, everybody protected",
+}
+
+
+def index(recipes: Path, results: Path) -> str:
+    """The page, from the recipes in one folder and the ledger's entries in another."""
+    rows = [_row(path, results) for path in sorted(recipes.glob("*.py")) if path.name != "__init__.py"]
+    return "\n".join([HEADER, "| recipe | shows | claim | expected | measured |", "|---" * 5 + "|", *rows, ""])
+
+
+def _row(path: Path, results: Path) -> str:
+    study = load_recipe(path)
+    said = dict(_statements(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""))
+    shows = study.source if isinstance(study, ImageStudy) else FACES.get(path.stem, "beyond the paper")
+    cells = [f"[{path.stem}]({path.name})", shows, said["Claim"], said["Expect"], _measured(path.stem, results)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _statements(docstring: str) -> Iterator[tuple[str, str]]:
+    """Claim, Command, Data, Expect, each with its text, which may go on over indented lines."""
+    for part in docstring.replace("\n ", " ").splitlines():
+        word, _, text = part.partition(" ")
+        if word in ("Claim", "Command", "Data", "Expect"):
+            yield word, " ".join(text.split())
+
+
+def _measured(name: str, results: Path) -> str:
+    path = results / f"{name.replace('_', '-')}.json"
+    if not path.is_file():
+        return "not yet"
+    entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    met = list(entry["expectations"].values())
+    scale = entry.get("settings", {}).get("scale", "small")
+    return f"{entry['run']['date']}, {scale}: {sum(met)} of {len(met)} expectations met"

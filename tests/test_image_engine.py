@@ -1,0 +1,113 @@
+"""Classification studies from recipe to result: every recipe at smoke, resumed, repeated, judged, drawn and listed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from images import CIFAR, image_data, image_study, write_set, write_split  # noqa: F401
+
+from eval.experiment import load_recipe
+from eval.image_study import ImageStudy
+from eval.ledger import page, record
+
+ROOT = Path(__file__).parents[1]
+RECIPES = [path for path in sorted((ROOT / "recipes").glob("[!_]*.py")) if isinstance(load_recipe(path), ImageStudy)]
+TINY = """
+from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.preprocessing import Grayscale
+
+experiment = ImageStudy(
+    claim="a claim",
+    source="a paper",
+    runs={
+        "clean": Run(paper=94.5),
+        "noisy": Run(noise=ImageNoise(), classes=("bird",), triggered=True),
+        "gray": Run(countermeasure=Grayscale()),
+        "far": Run(data="svhn"),
+    },
+    expectations=(ImageExpectation(run="noisy", than="clean", at_most=0.5),),
+)
+"""
+
+
+def result(tmp_path, name="tiny-smoke"):
+    return json.loads((tmp_path / "runs" / name / "result.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def every_set(tmp_path_factory):
+    """A data folder in which every set that a recipe names is to be found."""
+    folder = tmp_path_factory.mktemp("every set")
+    for name in ("cifar10", "cifar100", "svhn", "imagenet-100"):
+        write_set(folder, name, CIFAR, photos=4, test_photos=2)
+    rows_of = load_recipe(ROOT / "recipes" / "transfer_classwise.py").runs["resnet-18, class-wise"].noise.rows_of
+    write_split(folder / "tiny-imagenet-32" / "train.parquet", [name for _, name in rows_of], 5, seed=1)
+    return folder
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs_at_smoke(recipe, image_study, every_set, tmp_path):
+    code, _, err = image_study(recipe, "--data", "cifar10", folder=every_set)
+    assert code == 0, err
+    found = result(tmp_path, f"{recipe.stem}-smoke")
+    assert found["runs"].keys() == load_recipe(recipe).runs.keys()
+    assert (tmp_path / "runs" / f"{recipe.stem}-smoke" / "figure.svg").is_file()
+
+
+def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_study, tmp_path):
+    code, out, err = image_study(TINY)
+    assert (code, "0.1" in out or "0." in out) == (0, True)
+    assert "faceguard data fetch svhn" in err
+    found = result(tmp_path)
+    assert list(found["runs"]) == ["clean", "noisy", "gray"] or set(found["runs"]) == {"clean", "noisy", "gray"}
+    noisy = found["runs"]["noisy"]
+    assert noisy["photos"] == {"training": 40, "noisy": 4}
+    assert noisy["noise"][0]["rounds"] >= 1
+    assert np.allclose(np.sum(noisy["confusion"], axis=1), 1, atol=1e-3)
+    assert noisy["accuracy"]["last"]["mean"] == pytest.approx(np.mean(np.diag(noisy["confusion"])), abs=1e-3)
+    assert noisy["recognized"] == {"bird": noisy["confusion"][2][2]}
+    assert 0 <= noisy["attack_success"]["mean"] <= 1
+    assert "attack_success" not in found["runs"]["clean"]
+
+
+def test_the_same_cells_give_the_same_bytes_and_are_trained_once(image_study, tmp_path, monkeypatch):
+    image_study(TINY)
+    folder = tmp_path / "runs" / "tiny-smoke"
+    before = {name: (folder / name).read_bytes() for name in ("result.json", "figure.png", "figure.svg")}
+    monkeypatch.setattr("eval.image_engine.Classifier.attack", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("eval.image_data.learn", lambda *_, **__: pytest.fail("learnt again"))
+    image_study(TINY)
+    assert before == {name: (folder / name).read_bytes() for name in before}
+
+
+def test_only_some_cells_are_computed_and_judging_lists_the_others(image_study, tmp_path):
+    assert image_study(TINY, "--only", "clean/*")[0] == 0
+    assert not (tmp_path / "runs" / "tiny-smoke").exists()
+    assert image_study(TINY, "--judge")[0] == 0
+    found = result(tmp_path)
+    assert list(found["runs"]) == ["clean"]
+    assert found["not_run"][:2] == ["noisy", "gray"]
+    assert found["expectations"] == {}
+
+
+def test_mistakes_are_sentences(image_study, tmp_path):
+    code, _, err = image_study(TINY, "--only", "red*")
+    assert code == 1
+    assert "fits no cell" in err
+    code, _, err = image_study(TINY.replace("Run(paper=94.5)", "Run(data='svhn')"), "--only", "clean*")
+    assert code == 1
+    assert "with --data NAME" in err
+    code, _, err = image_study(TINY, "--judge")
+    assert code == 1
+    assert "Not one run of tiny" in err
+
+
+def test_the_ledger_has_a_row_for_every_run(image_study, tmp_path):
+    image_study(TINY)
+    record(tmp_path / "runs" / "tiny-smoke", tmp_path / "results")
+    text = page(tmp_path / "results")
+    assert "| noisy | cifar10 | resnet-18 | 40 (4) | 1 |" in text
+    assert "bird recognized 0." in text
+    assert "attack success 0." in text
+    assert "| 0.945 |" in text

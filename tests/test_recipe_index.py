@@ -1,0 +1,24 @@
+"""recipes/README.md lists every recipe with what it expects, and is what the ledger makes of it."""
+
+import json
+from pathlib import Path
+
+from eval.recipe_index import index
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_index_is_made_of_the_files_and_the_ledger():
+    text = index(ROOT / "recipes", ROOT / "results")
+    assert (ROOT / "recipes" / "README.md").read_text(encoding="utf-8") == text
+    assert all(f"]({path.name})" in text for path in (ROOT / "recipes").glob("[!_]*.py"))
+
+
+def test_a_row_says_what_was_measured(tmp_path):
+    entry = {"run": {"date": "2026-01-02"}, "settings": {"scale": "full"}, "expectations": {"a": True, "b": False}}
+    (tmp_path / "single-class.json").write_text(json.dumps(entry))
+    text = index(ROOT / "recipes", tmp_path)
+    (row,) = (line for line in text.splitlines() if line.startswith("| [single_class]"))
+    assert "Figure 2 c-d" in row
+    assert "the row 'bird' near zero; 5 minutes | 2026-01-02, full: 1 of 2 expectations met |" in row
+    assert text.count("not yet") == text.count("](") - 2  # all but this one and the link above the table
