@@ -46,6 +46,14 @@ class ImageNoise:
     seed: int = 0
 
 
+ARMS: Mapping[str, ImageNoise | None] = {
+    "clean": None,
+    "random": ImageNoise(kind="random", form="sample-wise"),
+    "sample-wise": ImageNoise(form="sample-wise"),
+    "class-wise": ImageNoise(form="class-wise"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One training: by which network, with which countermeasure, on which photos.

@@ -7,15 +7,9 @@ Expect    at most 0.4 of what clean photos teach with the same augmentation; 25 
 """
 
 from eval.augmentations import AutoAugment, CutMix, Cutout, MixUp
-from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.image_study import ARMS, ImageExpectation, ImageStudy, Run
 
 AUGMENTATIONS = {"cutout": Cutout(), "mixup": MixUp(), "cutmix": CutMix(), "autoaugment": AutoAugment()}
-NOISES = {
-    "clean": None,
-    "random": ImageNoise(kind="random", form="sample-wise"),
-    "sample-wise": ImageNoise(form="sample-wise"),
-    "class-wise": ImageNoise(form="class-wise"),
-}
 
 experiment = ImageStudy(
     claim="Augmentations leave the effect of error-minimizing noise.",
@@ -25,7 +19,7 @@ experiment = ImageStudy(
             noise=noise, countermeasure=what, paper=17.65 if (name, photos) == ("mixup", "class-wise") else None
         )
         for name, what in AUGMENTATIONS.items()
-        for photos, noise in NOISES.items()
+        for photos, noise in ARMS.items()
     },
     expectations=(
         *(ImageExpectation(run=f"{name}, *-wise", than=f"{name}, clean", at_most=0.4) for name in AUGMENTATIONS),

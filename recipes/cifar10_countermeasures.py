@@ -8,10 +8,9 @@ Expect    without a countermeasure at most a quarter of what clean photos teach;
 
 from eval.adversarial import AdversarialTraining, UEraser
 from eval.augmentations import CutMix, Cutout, MixUp
-from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.image_study import ARMS, ImageExpectation, ImageStudy, Run
 from eval.preprocessing import BitDepth, Grayscale, Jpeg
 
-NOISE = ImageNoise(form="sample-wise")
 ROW = {
     "cutout": (Cutout(), 18.8),
     "cutmix": (CutMix(), 22.3),
@@ -27,10 +26,12 @@ experiment = ImageStudy(
     claim="Augmentations do not undo the noise; grayscale, JPEG, UEraser and adversarial training do.",
     source="published benchmarks of unlearnable examples, error-minimizing row",
     runs={
-        "clean": Run(paper=94.5),
-        "random": Run(noise=ImageNoise(kind="random", form="sample-wise")),
-        "error-minimizing": Run(noise=NOISE, paper=20.8),
-        **{name: Run(noise=NOISE, countermeasure=what, paper=paper) for name, (what, paper) in ROW.items()},
+        **{name: Run(noise=ARMS[name]) for name in ("clean", "random")},
+        "error-minimizing": Run(noise=ARMS["sample-wise"], paper=20.8),
+        **{
+            name: Run(noise=ARMS["sample-wise"], countermeasure=what, paper=paper)
+            for name, (what, paper) in ROW.items()
+        },
         **{f"clean, {name}": Run(countermeasure=what) for name, (what, _) in ROW.items()},
     },
     expectations=(

@@ -6,15 +6,9 @@ Data      svhn, cifar10, cifar100, imagenet-100; what is absent is named, and --
 Expect    at most a quarter of what clean photos teach; an hour on two cores for each set
 """
 
-from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.image_study import ARMS, ImageExpectation, ImageStudy, Run
 from eval.networks import NETWORKS
 
-NOISES = {
-    "clean": None,
-    "random": ImageNoise(kind="random", form="sample-wise"),
-    "sample-wise": ImageNoise(form="sample-wise"),
-    "class-wise": ImageNoise(form="class-wise"),
-}
 PAPER = {
     ("cifar10", "resnet-18", photos): accuracy
     for photos, accuracy in (("clean", 94.95), ("sample-wise", 19.93), ("class-wise", 16.42))
@@ -29,7 +23,7 @@ experiment = ImageStudy(
         )
         for data in ("cifar10", "svhn", "cifar100", "imagenet-100")
         for network in NETWORKS
-        for photos, noise in NOISES.items()
+        for photos, noise in ARMS.items()
     },
     expectations=(
         *(

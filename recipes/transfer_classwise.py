@@ -6,23 +6,12 @@ Data      noise from tiny-imagenet-32 (200 ImageNet classes at 32 pixels), on ci
 Expect    at most a third of what clean photos teach; the paper's map is not public, ours takes the nearest class; 20 minutes
 """
 
+from eval.class_maps import TINY_IMAGENET_FOR_CIFAR_10
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 
 NETWORKS = ("resnet-18", "vgg-11", "resnet-50")
 FOUR = ("automobile", "cat", "dog", "horse")
-CLASS_MAP = (
-    ("airplane", "n04008634: projectile, missile"),
-    ("automobile", "n04285008: sports car, sport car"),
-    ("bird", "n02058221: albatross, mollymawk"),
-    ("cat", "n02123045: tabby, tabby cat"),
-    ("deer", "n02423022: gazelle"),
-    ("dog", "n02099601: golden retriever"),
-    ("frog", "n01641577: bullfrog, Rana catesbeiana"),
-    ("horse", "n02403003: ox"),
-    ("ship", "n03662601: lifeboat"),
-    ("truck", "n03796401: moving van"),
-)
-NOISE = ImageNoise(learnt_on="tiny-imagenet-32", rows_of=CLASS_MAP)
+NOISE = ImageNoise(learnt_on="tiny-imagenet-32", rows_of=TINY_IMAGENET_FOR_CIFAR_10)
 
 experiment = ImageStudy(
     claim="Rows learnt on ImageNet's classes protect CIFAR-10's.",

@@ -22,3 +22,8 @@ def test_a_row_says_what_was_measured(tmp_path):
     assert "Figure 2 c-d" in row
     assert "the row 'bird' near zero; 5 minutes | 2026-01-02, full: 1 of 2 expectations met |" in row
     assert text.count("not yet") == text.count("](") - 2  # all but this one and the link above the table
+
+
+def test_a_recipe_has_at_most_forty_lines():
+    lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in (ROOT / "recipes").glob("*.py")}
+    assert {name: count for name, count in lengths.items() if count > 40} == {}
