@@ -11,6 +11,7 @@ from eval.augmentations import CutMix, Cutout, MixUp
 from eval.image_study import ARMS, ImageExpectation, ImageStudy, Run
 from eval.preprocessing import BitDepth, Grayscale, Jpeg
 
+NOISE = ARMS["sample-wise"]
 ROW = {
     "cutout": (Cutout(), 18.8),
     "cutmix": (CutMix(), 22.3),
@@ -27,17 +28,13 @@ experiment = ImageStudy(
     source="published benchmarks of unlearnable examples, error-minimizing row",
     runs={
         **{name: Run(noise=ARMS[name]) for name in ("clean", "random")},
-        "error-minimizing": Run(noise=ARMS["sample-wise"], paper=20.8),
-        **{
-            name: Run(noise=ARMS["sample-wise"], countermeasure=what, paper=paper)
-            for name, (what, paper) in ROW.items()
-        },
+        "error-minimizing": Run(noise=NOISE, paper=20.8),
+        **{name: Run(noise=NOISE, countermeasure=what, paper=paper) for name, (what, paper) in ROW.items()},
         **{f"clean, {name}": Run(countermeasure=what) for name, (what, _) in ROW.items()},
     },
     expectations=(
         ImageExpectation(run="random", than="clean", at_least=0.8),
-        ImageExpectation(run="error-minimizing", than="clean", at_most=0.25),
-        ImageExpectation(run="cut*", than="clean", at_most=0.25),
+        *(ImageExpectation(run=name, than="clean", at_most=0.25) for name in ("error-minimizing", "cut*")),
         ImageExpectation(run="grayscale", than="clean, grayscale", at_least=0.5),
     ),
 )
