@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 
 Form = Literal["class-wise", "sample-wise"]
-Model = Literal["inception-resnet-v1", "resnet-18"]
+Model = Literal["inception-resnet-v1", "resnet-18", "mobilefacenet"]
 Precision = Literal["fp32", "bf16"]
 Hardware = Literal["auto", "cpu", "cuda"]
 Seed = Annotated[int, typer.Option(help="The same seed on the same machine gives the same bytes.")]

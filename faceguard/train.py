@@ -20,6 +20,8 @@ from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError, FaceguardError, RunError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
 
+RESIDENT = 8 * 2**30  # bytes of photos that are kept on a GPU
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
@@ -150,12 +152,18 @@ class _Run:
     change_batch: ChangeBatch
     loss_of: Loss
     history: list[Epoch] = field(default_factory=list)
+    photos: Tensor = field(init=False)  # uint8, where the network is when they fit there, so that no batch is copied
+    labels: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.photos, self.labels = torch.from_numpy(self.faces.pixels), torch.from_numpy(self.faces.labels)
+        if self.faces.pixels.nbytes <= RESIDENT:
+            self.photos, self.labels = self.fabric.to_device((self.photos, self.labels))
 
     def epoch(self, wrapped: nn.Module, number: int) -> tuple[float, float]:
         """One pass; returns the mean loss and the training accuracy over all processes."""
         augment = augmentation(self.faces.size, flip=self.settings.flip, crop_share=self.settings.crop_share)
-        photos, labels = torch.from_numpy(self.faces.pixels), torch.from_numpy(self.faces.labels)
-        totals = torch.zeros(3, dtype=torch.float64, device=self.fabric.device)
+        totals, count = torch.zeros(2, dtype=torch.float64, device=self.fabric.device), 0
         batches = list(self._batches(number))
         if not batches:
             raise DataError(
@@ -164,19 +172,19 @@ class _Run:
             )
         for step, batch in enumerate(batches):
             self._set_rate((number - 1 + step / len(batches)) / self.settings.epochs)
-            photo, label = self.fabric.to_device((photos[batch], labels[batch]))
+            where = batch.to(self.photos.device)
+            photo, label = self.fabric.to_device((self.photos[where], self.labels[where]))
             x = augment(to_pixels(photo))
             with self.fabric.autocast():  # the bare network: a countermeasure may ask for gradients, Fabric forbids it
                 x, y = self.change_batch(self.model, x, label)
             loss, logits = optimizer_step(
                 self.fabric, wrapped, self.optimizer, x, y, self.settings.gradient_clip, self.loss_of
             )
-            totals += torch.stack(
-                [loss.double() * len(y), (logits.argmax(1) == label).sum(), torch.tensor(len(y), device=loss.device)]
-            )
-        everywhere = cast(Tensor, self.fabric.all_reduce(totals, reduce_op="sum"))
-        loss_sum, correct, count = everywhere.tolist()
-        return loss_sum / count, correct / count
+            totals += torch.stack([loss.double() * len(y), (logits.argmax(1) == label).sum()])
+            count += len(y)
+        sums = torch.cat([totals, totals.new_tensor([count])])  # read once: nothing in the loop waits for a GPU
+        loss_sum, correct, everywhere = cast(Tensor, self.fabric.all_reduce(sums, reduce_op="sum")).tolist()
+        return loss_sum / everywhere, correct / everywhere
 
     def _batches(self, number: int) -> Iterator[Tensor]:
         """This process's share of every batch; all processes draw the same order. A last batch of one is left out."""

@@ -226,3 +226,9 @@ def test_a_corrupt_photo_is_listed_and_the_others_are_judged(capsys, tmp_path, t
     code, _, err = run(capsys, "eval-identities", trained, faces, "--out", tmp_path / "out")
     assert (code, err.startswith("left out: synthetic-000/bad.jpg: ")) == (1, True)
     assert (tmp_path / "out" / "identities.json").exists()
+
+
+def test_a_mobilefacenet_can_be_trained(faces, tmp_path, capsys):
+    words = ("--model", "mobilefacenet", "--size", 32, "--epochs", 1, *ON_CPU)
+    succeed(capsys, "train", faces, "--out", tmp_path / "run", *words)
+    assert load_run(tmp_path / "run").model.name == "mobilefacenet"
