@@ -124,7 +124,8 @@ class StudyImages:
     def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:
         """Named by all that determines the rows: not how, or where, they are put on photos."""
         size = size_of(name, self.scale)
-        learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings_of(noise, size))
+        settings = replace(settings_of(noise, size), max_rounds=1)  # more rounds may be allowed later
+        learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings)
         everything = (*learning, size.width, size.train, size.learn_on, train.fingerprint(), self.precision)
         return self.noises_folder / f"{hashlib.sha256(repr(everything).encode()).hexdigest()[:16]}.safetensors"
 

@@ -48,7 +48,11 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
         settings = replace(settings, epsilon=noise.epsilon / 255, step_size=noise.epsilon / 2550)
     changes = {name: getattr(noise, name) for name in ("learning_rate", "weight_decay", "patch")}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
-    return settings if noise.kind != "error-maximizing" else replace(settings, objective="error-maximizing")
+    if (
+        noise.kind == "error-maximizing"
+    ):  # one pass of equation 3, as an attack on the trained network: any error ends it
+        settings = replace(settings, objective="error-maximizing", stop_error=0.999)
+    return settings
 
 
 def learn(

@@ -43,7 +43,7 @@ def _noise(levels: float, *, train_steps: int, batch_size: int, pgd_steps: int =
 
 def _through_augmentation(noise: Mapping[Form, NoiseSettings]) -> dict[Form, NoiseSettings]:
     """Sample-wise noise learnt through the trainer's flips and crops: of few photos it has no effect otherwise (docs/log.md)."""
-    through = replace(noise["sample-wise"], flip=True, crop_share=0.125)
+    through = replace(noise["sample-wise"], flip=True, crop_share=0.125, max_rounds=30)
     return {"class-wise": noise["class-wise"], "sample-wise": through}
 
 
