@@ -46,7 +46,9 @@ def run(
     jobs: Annotated[int, typer.Option(min=1, help="Processes that compute cells side by side.")] = 1,
     cluster: Annotated[Cluster | None, typer.Option(help="Compute the cells as tasks of a queue instead.")] = None,
     folder: Annotated[Path | None, typer.Option(help="The data folder; by default $FACEGUARD_DATA.")] = None,
-    data: Annotated[str | None, typer.Option(help="The image set that replaces one that is absent.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The set that replaces an absent image set, or a face study's faces.")
+    ] = None,
     precision: Annotated[Precision, typer.Option(help="Arithmetic of the networks.")] = "bf16",
 ) -> None:
     """Run every cell that is not in OUT/cells yet, then write OUT/RECIPE: result.json, run.json and report.html.

@@ -4,7 +4,7 @@ A process needs only a `Plan` and a `Job` to compute a cell; ``eval.jobs`` runs 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -99,6 +99,8 @@ def loaded(plan: Plan) -> StudyData:
     study = load_recipe(plan.recipe)
     if not isinstance(study, FaceStudy):
         raise DataError(f"{plan.recipe} states a noise bank and no study, so it has no cells.")
+    if plan.stand_in is not None:
+        study = replace(study, faces=plan.stand_in)
     return StudyData(
         study=study.at(plan.scale),
         folder=plan.data,

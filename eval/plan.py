@@ -11,8 +11,8 @@ from faceguard.device import Precision
 class Plan:
     """Everything that determines the cells of one run of a recipe: also what another process needs to compute one.
 
-    ``data`` is the data folder, ``stand_in`` the name of a set in it that replaces every set that is absent. ``seeds``
-    counts seeds from 0; None leaves the study's own.
+    ``data`` is the data folder, ``stand_in`` the name of a set in it: it replaces every image set that is absent, or a face
+    study's faces. ``seeds`` counts seeds from 0; None leaves the study's own.
     """
 
     recipe: Path

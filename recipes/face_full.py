@@ -2,7 +2,7 @@
 
 Claim     trained on protected faces alone, a recognizer verifies strangers' faces little better than chance
 Command   FACEGUARD_DATA=... python -m eval recipes/face_full.py --jobs 2
-Data      noise from celeba-100 (the plain bank that ships), faces pins-105, 80 / 20 split per identity, LFW's 6,000 pairs
+Data      noise from celeba-100 (the plain bank that ships), faces pins-105 (or WebFace: --data casia-webface), 80 / 20 split, LFW
 Expect    protected at most a tenth of the clean arm's rank-1; LFW AUC well below the clean arm's (paper 0.5321 / 0.9975)
 """
 

@@ -2,7 +2,7 @@
 
 Claim     the protected are no longer recognized, the others are, and random noise of the same budget does nothing
 Command   FACEGUARD_DATA=... python -m eval recipes/face_partial.py --jobs 2
-Data      noise from celeba-100 (the plain bank that ships), faces pins-105, 80 / 20 split per identity, LFW
+Data      noise from celeba-100 (the plain bank that ships), faces pins-105 (or WebFace: --data casia-webface), 80 / 20 split, LFW
 Expect    protected at most a tenth of the clean arm's rank-1 after the last epoch, others at least nine tenths
 """
 

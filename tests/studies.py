@@ -19,7 +19,7 @@ from faceguard.uploads import Upload
 experiment = FaceStudy(
     claim="a claim",
     paper={{"rank-1": "0.16"}},
-    faces="people",
+    faces={faces!r},
     conditions={conditions},
     lfw={lfw!r},
     expectations=({expectations}),
@@ -29,6 +29,7 @@ experiment = FaceStudy(
 USUAL = {
     "conditions": "(Condition(adversary='small', protected=2),)",
     "lfw": None,
+    "faces": "people",
     "expectations": "Expectation(at_most=99), Expectation(group='others', at_least=0)",
     "data_seed": 0,
 }
