@@ -24,6 +24,7 @@ from torch import Tensor
 
 from faceguard.errors import BankError
 from faceguard.noise import Form
+from faceguard.noise_store import to_levels
 from faceguard.recognizer import Recognizer, build
 
 VERSION = 1
@@ -131,7 +132,12 @@ class NoiseBank:
 
 
 def make_bank(noise: Tensor, *, epsilon: float, **about: Any) -> NoiseBank:
-    """A bank from float noise in [-epsilon, epsilon], R x 3 x S x S. Raises BankError on NaN or a broken budget."""
+    """A bank from float noise in [-epsilon, epsilon], R x 3 x S x S, or from int8 rows as ``generate`` leaves in a store.
+
+    Raises BankError on NaN or a broken budget.
+    """
+    if noise.dtype == torch.int8:
+        return NoiseBank(rows=noise, epsilon=epsilon, **about)
     if not bool(noise.isfinite().all()):
         raise BankError(
             "The noise holds NaN or infinite values; lower the source model's learning rate and generate again."
@@ -140,8 +146,7 @@ def make_bank(noise: Tensor, *, epsilon: float, **about: Any) -> NoiseBank:
         raise BankError(
             f"The noise reaches {float(noise.abs().max()) * 255:.3f} levels and epsilon allows {epsilon * 255:.3f}."
         )
-    rows = (noise * (127 / epsilon)).round().clamp(-127, 127).to(torch.int8).cpu()
-    return NoiseBank(rows=rows, epsilon=epsilon, **about)
+    return NoiseBank(rows=to_levels(noise, epsilon).cpu(), epsilon=epsilon, **about)
 
 
 def load_bank(path: Path) -> NoiseBank:

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from faceguard.checkpoint import load_checkpoint, outline, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
-from faceguard.errors import NoiseDidNotConverge, RunError, TrainingDiverged
+from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
 from faceguard.noise_settings import Form, NoiseSettings, Objective
+from faceguard.noise_store import Rows, store_rows
 from faceguard.smooth import pgd_on_cells, smooth
 from faceguard.train import augmentation, optimizer_step
 
@@ -58,7 +59,7 @@ def pgd(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, 
     return delta
 
 
-def update_rows(noise: Tensor, rows: Tensor, delta: Tensor, epsilon: float) -> None:
+def update_rows(noise: Rows, rows: Tensor, delta: Tensor, epsilon: float) -> None:
     """Replace, in place, every row that this batch uses by the mean of its photos' deltas, clipped to epsilon."""
     used, photo_to_used = rows.unique(return_inverse=True)
     before = noise.index_select(0, used)
@@ -77,16 +78,20 @@ def generate(
     learn_on: Tensor | None = None,
     solve: Solve = pgd,
     checkpoint: Path | None = None,
+    store: Path | None = None,
     progress: Callable[[Round], None] | None = None,
 ) -> Tensor:
     """Algorithm 1: learn noise for ``faces`` together with ``source``, untrained (or trained, for error-maximizing noise).
 
     ``learn_on`` (photo indices) limits the photos the noise is learnt on, as the paper's 20 %; the source model trains on all.
     ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there; delete it when
-    the noise is saved. Returns the noise, float32 R x 3 x S x S, or the patches. Raises NoiseDidNotConverge after ``max_rounds``,
-    and TrainingDiverged when the source model's outputs are no longer finite.
+    the noise is saved. Returns the noise, float32 R x 3 x S x S, or the patches. With ``store``, a file that is made anew, the
+    rows live there and are returned as they are mapped: int8, in steps of epsilon / 127 (``faceguard.noise_store``).
+    Raises NoiseDidNotConverge after ``max_rounds``, and TrainingDiverged when the source model's outputs are no longer finite.
     """
-    run = _Run(fabric, faces, source, settings, seed, learn_on, solve)
+    if store is not None and settings.cells is not None:
+        raise FaceguardError("Noise of few cells is interpolated at the end and is small; leave the store out.")
+    run = _Run(fabric, faces, source, settings, seed, learn_on, solve, store)
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     while run.rounds < settings.max_rounds:
@@ -98,8 +103,10 @@ def generate(
         if progress is not None:
             progress(Round(number=run.rounds, error=error))
         if settings.reached(error):
-            noise = run.noise.cpu().movedim(-1, 1).contiguous()
-            return noise if settings.patch else smooth(noise, faces.size)
+            noise = run.held.cpu().movedim(-1, 1)
+            if store is not None:
+                return noise
+            return noise.contiguous() if settings.patch else smooth(noise.contiguous(), faces.size)
         if checkpoint is not None:
             run.save(checkpoint)
     raise NoiseDidNotConverge(
@@ -112,8 +119,11 @@ def random_noise(faces: Faces, form: Form, epsilon: float, *, seed: int, cells: 
     """Uniform noise in [-epsilon, epsilon] of the same form: Algorithm 1's start, and every experiment's control."""
     count = len(faces.names) if form == "class-wise" else len(faces)
     side = cells or faces.size
-    uniform = torch.rand(count, 3, side, side, generator=generator(seed, "random noise"))
-    return (2 * uniform - 1) * epsilon
+    return _uniform(count, side, epsilon, generator(seed, "random noise"))
+
+
+def _uniform(count: int, side: int, epsilon: float, draw: torch.Generator) -> Tensor:
+    return (2 * torch.rand(count, 3, side, side, generator=draw) - 1) * epsilon
 
 
 class _Run:
@@ -128,6 +138,7 @@ class _Run:
         seed: int,
         part: Tensor | None,
         solve: Solve,
+        store: Path | None,
     ) -> None:
         self.fabric, self.source, self.settings, self.seed, self.solve = fabric, source, settings, seed, solve
         self.photos, self.labels = fabric.to_device((torch.from_numpy(faces.pixels), torch.from_numpy(faces.labels)))
@@ -135,9 +146,7 @@ class _Run:
         self.rows = self.labels if settings.form == "class-wise" else each
         self.learn_on = torch.arange(len(faces)) if part is None else part
         self.faces = faces.fingerprint()
-        noise = random_noise(faces, settings.form, settings.epsilon, seed=seed, cells=settings.cells or settings.patch)
-        # R x S x S x 3, as the photos are: to gather, add and store in two layouts takes several times as long
-        self.noise = fabric.to_device(noise).movedim(1, -1).contiguous()
+        self.noise, self.held = self._start(faces, store)
         self.rounds = self.steps = 0
         flips_and_crops = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
         publish = settings.publication
@@ -146,6 +155,19 @@ class _Run:
             source.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay
         )
         self.model, self.optimizer = fabric.setup(source.to(memory_format=torch.channels_last), optimizer)
+
+    def _start(self, faces: Faces, store: Path | None) -> tuple[Rows, Tensor]:
+        """Random rows, R x S x S x 3: how they are read and written, and the tensor that holds them."""
+        form, epsilon, side = self.settings.form, self.settings.epsilon, self.settings.cells or self.settings.patch
+        if store is None:
+            noise = random_noise(faces, form, epsilon, seed=self.seed, cells=side)
+            # as the photos are: to gather, add and store in two layouts takes several times as long
+            held = self.fabric.to_device(noise).movedim(1, -1).contiguous()
+            return held, held
+        draw = generator(self.seed, "random noise")
+        count = len(faces.names) if form == "class-wise" else len(faces)
+        stored = store_rows(store, count, epsilon, lambda rows: _uniform(rows, side or faces.size, epsilon, draw))
+        return stored, stored.levels
 
     def train_source(self) -> None:
         """M optimizer steps on x + delta."""
@@ -198,11 +220,12 @@ class _Run:
 
     def _fingerprint(self) -> int:
         settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
-        return derive_seed(self.seed, repr(settings), self.faces, repr(self.learn_on.tolist()), outline(self.source))
+        where, kind = repr(self.learn_on.tolist()), [] if self.held.is_floating_point() else ["int8"]
+        return derive_seed(self.seed, repr(settings), self.faces, where, outline(self.source), *kind)
 
     def save(self, path: Path) -> None:
         networks = {"source": self.source.state_dict(), "optimizer": self.optimizer.state_dict()}
-        done = {"rounds": self.rounds, "steps": self.steps, "noise": self.noise, "fingerprint": self._fingerprint()}
+        done = {"rounds": self.rounds, "steps": self.steps, "noise": self.held, "fingerprint": self._fingerprint()}
         save_checkpoint(path, networks | done)
 
     def load(self, path: Path) -> None:
@@ -213,5 +236,5 @@ class _Run:
             )
         self.source.load_state_dict(state["source"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.noise.copy_(state["noise"])
+        self.held.copy_(state["noise"])
         self.rounds, self.steps = state["rounds"], state["steps"]
