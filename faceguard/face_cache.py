@@ -10,11 +10,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from faceguard.errors import DataError
@@ -60,12 +62,16 @@ def _stamp(source: Path | None) -> str:
 def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> Faces:
     """The faces stored in ``folder``, or else those that ``fill`` decodes into an array of ``shape``, then stored there.
 
+    Whoever asks while another process decodes the same set waits for it, so that nothing is decoded twice.
     The pixels are mapped copy-on-write: changing them changes nothing on disk.
     Raises DataError when the folder is damaged, cannot be written, or its disk is too full.
     """
     if not folder.is_dir():
         try:
-            _make(folder, shape, fill)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(folder.with_suffix(".lock")):
+                if not folder.is_dir():
+                    _make(folder, shape, fill)
         except OSError as error:
             raise DataError(
                 f"Decoded faces cannot be kept in {folder.parent} ({error}); choose another folder with FACEGUARD_CACHE."
@@ -73,8 +79,17 @@ def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[
     return _load(folder)
 
 
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until nobody else is in here, on this machine or on another that shares the folder; leaves no file."""
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # who waits for it gets it all the same
+
+
 def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
     needed, free = int(np.prod(shape) * _ROOM), shutil.disk_usage(folder.parent).free
     if free < needed:  # a full disk would end the process when a mapped page is written
         raise DataError(

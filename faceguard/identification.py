@@ -59,11 +59,18 @@ def centroids(model: Embedder, faces: Faces) -> Tensor:
 
 @torch.inference_mode()
 def predict(
-    model: Recognizer, faces: Faces, *, device: torch.device | None = None, batch_size: int = 64
+    model: Recognizer,
+    faces: Faces,
+    *,
+    photos: NDArray[np.int64] | None = None,
+    device: torch.device | None = None,
+    batch_size: int = 64,
 ) -> NDArray[np.int64]:
-    """The identity that the trained classifier names for every face, N labels."""
-    photos = torch.from_numpy(faces.pixels)
-    return torch.cat([model(to_pixels(batch.to(device))).argmax(1).cpu() for batch in photos.split(batch_size)]).numpy()
+    """The identity that the trained classifier names for every face, or for those of ``photos`` (indices): N labels."""
+    pixels = torch.from_numpy(faces.pixels)
+    chosen = torch.arange(len(pixels)) if photos is None else torch.from_numpy(photos)
+    batches = (pixels[batch].to(device) for batch in chosen.split(batch_size))
+    return torch.cat([model(to_pixels(batch)).argmax(1).cpu() for batch in batches]).numpy()
 
 
 def rank1(predicted: NDArray[np.int64], faces: Faces, groups: Groups) -> dict[str, float]:

@@ -94,10 +94,16 @@ def merge(first: Faces, second: Faces) -> Faces:
 
 
 def split(faces: Faces, *, share: float = 0.8, seed: int) -> tuple[Faces, Faces]:
-    """Split every identity's photos into ``share`` for training and the rest for testing, at least one each.
+    """Split every identity's photos into ``share`` for training and the rest for testing, at least one each: two copies.
 
     Raises DataError naming the identities that have fewer than two photos.
     """
+    train, test = split_photos(faces, share=share, seed=seed)
+    return faces.take(train), faces.take(test)
+
+
+def split_photos(faces: Faces, *, share: float = 0.8, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As ``split``, but only the photos' indices, for faces that are too many to copy."""
     counts = np.bincount(faces.labels, minlength=len(faces.names))
     lone = [faces.names[i] for i in np.flatnonzero(counts < 2)]
     if lone:
@@ -107,13 +113,13 @@ def split(faces: Faces, *, share: float = 0.8, seed: int) -> tuple[Faces, Faces]
         )
     train: list[NDArray[np.int64]] = []
     test: list[NDArray[np.int64]] = []
-    for label, count in enumerate(counts):
-        photos = np.flatnonzero(faces.labels == label)
+    by_identity = np.split(np.argsort(faces.labels, kind="stable"), np.cumsum(counts)[:-1])
+    for label, (count, photos) in enumerate(zip(counts, by_identity, strict=True)):
         order = torch.randperm(int(count), generator=generator(seed, "split", faces.names[label])).numpy()
         cut = min(max(round(share * int(count)), 1), int(count) - 1)
         train.append(np.sort(photos[order[:cut]]))
         test.append(np.sort(photos[order[cut:]]))
-    return faces.take(np.concatenate(train)), faces.take(np.concatenate(test))
+    return np.concatenate(train), np.concatenate(test)
 
 
 def to_pixels(images: NDArray[np.uint8] | Tensor) -> Tensor:

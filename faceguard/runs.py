@@ -10,15 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from faceguard.decode import load_faces
 from faceguard.errors import RunError
-from faceguard.identification import predict, rank1
-from faceguard.identities import Faces, Failure, split
+from faceguard.identification import predict
+from faceguard.identities import Faces, Failure, split_photos
 from faceguard.listing import PHOTO_SUFFIXES
 from faceguard.outputs import write_json
 from faceguard.plots import learning_curves
@@ -66,28 +68,36 @@ def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch],
     Raises DataError for unusable faces, RunError for a folder of another run, TrainingDiverged when the loss is not finite.
     """
     faces = load_faces(training.faces, size=training.size)
-    train, test = (
-        (faces, None) if training.hold_out == 0 else split(faces, share=1 - training.hold_out, seed=training.seed)
-    )
+    train, test = np.arange(len(faces)), np.array([], dtype=np.int64)  # photos by number: they may be too many to copy
+    if training.hold_out > 0:
+        train, test = split_photos(faces, share=1 - training.hold_out, seed=training.seed)
     model = build(training.model, identities=len(faces.names), size=training.size, seed=training.seed)
-    everyone = {"all": np.arange(len(faces.names))}
 
     def measure(network: nn.Module) -> dict[str, float]:
-        if test is None:
+        if not len(test):
             return {}
         with fabric.autocast():
-            return rank1(predict(network, test, device=fabric.device), test, everyone)  # type: ignore[arg-type]
+            named = predict(network, faces, photos=test, device=fabric.device)  # type: ignore[arg-type]
+        return {"all": float((named == faces.labels[test]).mean())}
 
     checkpoint = training.out / CHECKPOINT_FILE
     settings = training.settings
     curve = fit(
-        fabric, model, train, settings, seed=training.seed, measure=measure, checkpoint=checkpoint, progress=progress
+        fabric,
+        model,
+        faces,
+        settings,
+        seed=training.seed,
+        learn_on=torch.from_numpy(train),
+        measure=measure,
+        checkpoint=checkpoint,
+        progress=progress,
     )
     if fabric.is_global_zero:
-        if test is not None:
+        if len(test):
             ranks = {"run": {"held out": [epoch.measured["all"] for epoch in curve]}}
             learning_curves(ranks, {"run": [epoch.loss for epoch in curve]}, training.out / "learning-curves.png")
-        save_run(training.out, model, train, settings, curve)
+        save_run(training.out, model, faces, settings, curve, learnt_on=train)
         checkpoint.unlink(missing_ok=True)
     return Finished(curve=curve, failures=faces.failures)
 
@@ -104,19 +114,27 @@ def photo_id(identity: str, key: str) -> str:
 
 
 def save_run(
-    folder: Path, model: Recognizer, trained_on: Faces, settings: TrainSettings, curve: Sequence[Epoch]
+    folder: Path,
+    model: Recognizer,
+    faces: Faces,
+    settings: TrainSettings,
+    curve: Sequence[Epoch],
+    *,
+    learnt_on: NDArray[np.int64] | None = None,
 ) -> None:
-    """Write a run folder; weights first and ``run.json`` last, each under a temporary name."""
+    """Write a run folder; weights first and ``run.json`` last, each under a temporary name.
+
+    ``learnt_on`` are the photos (indices) it was trained on; None: all of ``faces``.
+    """
     weights = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
     temporary = folder / (WEIGHTS_FILE + ".tmp")
     save_file(weights, temporary)
     temporary.replace(folder / WEIGHTS_FILE)
-    photos = [
-        photo_id(trained_on.names[label], key) for label, key in zip(trained_on.labels, trained_on.keys, strict=True)
-    ]
+    numbers = range(len(faces)) if learnt_on is None else learnt_on
+    photos = [photo_id(faces.names[faces.labels[i]], faces.keys[i]) for i in numbers]
     content = {
         "model": {"name": model.name, "size": model.size, "width": model.width},
-        "identities": list(trained_on.names),
+        "identities": list(faces.names),
         "settings": asdict(settings),
         "curve": [asdict(epoch) for epoch in curve],
         "trained_on": sorted(photos),

@@ -90,6 +90,7 @@ def fit(
     settings: TrainSettings,
     *,
     seed: int,
+    learn_on: Tensor | None = None,
     change_batch: ChangeBatch | None = None,
     loss_of: Loss = F.cross_entropy,
     measure: Callable[[nn.Module], Mapping[str, float]] | None = None,
@@ -98,10 +99,10 @@ def fit(
 ) -> list[Epoch]:
     """Train ``model`` in place on ``faces`` and return the learning curve, one Epoch each.
 
-    ``change_batch`` is what a countermeasure does to every batch after the flips and crops, under autocast; it may return
-    shares of labels, B x K. ``measure`` runs after every epoch on the model in eval mode. ``checkpoint`` is written after
-    every epoch and resumed from. Raises TrainingDiverged when the loss is not finite; the checkpoint then still holds the
-    last good epoch.
+    ``learn_on`` (photo indices) leaves out all other photos, without a copy of any. ``change_batch`` is what a countermeasure
+    does to every batch after the flips and crops, under autocast; it may return shares of labels, B x K. ``measure`` runs after
+    every epoch on the model in eval mode. ``checkpoint`` is written after every epoch and resumed from. Raises
+    TrainingDiverged when the loss is not finite; the checkpoint then still holds the last good epoch.
     """
     optimizer = torch.optim.SGD(
         model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
@@ -111,6 +112,7 @@ def fit(
         faces=faces,
         settings=settings,
         seed=seed,
+        learn_on=torch.arange(len(faces)) if learn_on is None else learn_on,
         fabric=fabric,
         model=model,
         optimizer=optimizer,
@@ -146,6 +148,7 @@ class _Run:
     faces: Faces
     settings: TrainSettings
     seed: int
+    learn_on: Tensor
     fabric: Fabric
     model: nn.Module
     optimizer: Any
@@ -167,7 +170,7 @@ class _Run:
         batches = list(self._batches(number))
         if not batches:
             raise DataError(
-                f"{len(self.faces)} faces are too few to train on with {self.fabric.world_size} process(es);"
+                f"{len(self.learn_on)} faces are too few to train on with {self.fabric.world_size} process(es);"
                 " every process needs at least two."
             )
         for step, batch in enumerate(batches):
@@ -188,9 +191,9 @@ class _Run:
 
     def _batches(self, number: int) -> Iterator[Tensor]:
         """This process's share of every batch; all processes draw the same order. A last batch of one is left out."""
-        order = torch.randperm(len(self.faces), generator=generator(self.seed, "order", number))
+        order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "order", number))
         world, rank = self.fabric.world_size, self.fabric.global_rank
-        for batch in order.split(self.settings.batch_size):
+        for batch in self.learn_on[order].split(self.settings.batch_size):
             if len(batch) >= 2 * world:
                 yield batch[: len(batch) // world * world][rank::world]
 
@@ -205,7 +208,9 @@ class _Run:
 
     @property
     def _fingerprint(self) -> int:
-        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.fingerprint(), outline(self.model))
+        whole = torch.equal(self.learn_on, torch.arange(len(self.faces)))
+        part = [] if whole else [repr(self.learn_on.tolist())]
+        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.fingerprint(), outline(self.model), *part)
 
     def save(self, path: Path) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}

@@ -128,24 +128,25 @@ def test_photos_that_are_all_unreadable_leave_no_cache(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_two_decoders_of_one_set_end_with_one_cache(tmp_path: Path) -> None:
+def test_whoever_asks_while_a_set_is_decoded_waits_and_decodes_nothing(tmp_path: Path) -> None:
     records = listing(tmp_path, [10, 20])
-    both_started = threading.Barrier(2, timeout=20)
     results: list[Faces] = []
 
-    def run() -> None:
-        def wait(done: int, total: int) -> None:
-            if done == 1:
-                both_started.wait()
+    def run(progress: decode.Progress | None = None) -> None:
+        results.append(decode.load_records(records, size=8, cache=tmp_path / "cache", progress=progress))
 
-        results.append(decode.load_records(records, size=8, cache=tmp_path / "cache", progress=wait))
+    second = threading.Thread(target=run)
 
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def start_second(done: int, total: int) -> None:
+        if done == 1:
+            second.start()
+            second.join(timeout=0.3)
+            assert second.is_alive()  # it waits
+
+    run(start_second)
+    second.join(timeout=20)
     assert len(results) == 2 and same(*results)
+    assert len(CALLS) == 2
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 

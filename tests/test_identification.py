@@ -22,6 +22,8 @@ def test_embeddings_predictions_and_centroids_do_not_depend_on_the_batch(faces):
     with torch.no_grad():
         expected = model(to_pixels(faces.pixels)).argmax(1).numpy()
     assert np.array_equal(predict(model, faces, batch_size=7), expected)
+    some = np.array([29, 3, 17, 3, 0])
+    assert np.array_equal(predict(model, faces, photos=some, batch_size=2), expected[some])
     means = torch.stack([whole[torch.from_numpy(faces.labels == k)].mean(0) for k in range(6)])
     torch.testing.assert_close(centroids(model, faces), means / means.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
 

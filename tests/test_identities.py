@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceguard.errors import DataError
-from faceguard.identities import Faces, merge, split, to_pixels, to_uint8
+from faceguard.identities import Faces, merge, split, split_photos, to_pixels, to_uint8
 
 counts_of_photos = st.lists(st.integers(2, 12), min_size=1, max_size=6)
 
@@ -153,3 +153,15 @@ def test_a_fingerprint_tells_other_faces_apart(change):
         "pixels": faces.pixels + np.uint8(1),
     }
     assert replace(faces, **{change: others[change]}).fingerprint() != faces.fingerprint()
+
+
+@given(counts_of_photos, st.integers(0, 5), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_split_photos_names_what_split_copies_whatever_the_order_of_the_photos(counts, seed, random):
+    faces = numbered(counts)
+    faces = faces.take(random.sample(range(len(faces)), len(faces)))
+    for half, photos in zip(split(faces, seed=seed), split_photos(faces, seed=seed), strict=True):
+        assert half.keys == tuple(faces.keys[i] for i in photos)
+        assert np.array_equal(half.pixels, faces.pixels[photos])
+        assert np.all(np.diff(half.labels) >= 0)  # by identity, and in the order of the faces within
+        assert all(np.all(np.diff(photos[half.labels == label]) > 0) for label in range(len(counts)))

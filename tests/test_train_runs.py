@@ -43,6 +43,23 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path):
     assert [epoch.number for epoch in epochs] == [3, 4]
 
 
+def test_learning_on_some_photos_equals_learning_on_a_copy_of_them_bit_for_bit():
+    faces, some = separable_faces(), torch.tensor([0, 3, 4, 7, 8, 11, 12, 15, 16, 17, 2])
+    chosen, curve = train(faces, QUICK, learn_on=some)
+    copied, curve_of_copy = train(faces.take(some.numpy()), QUICK)
+    assert same_weights(chosen, copied)
+    assert curve == curve_of_copy
+
+
+def test_learning_on_all_photos_changes_nothing_and_on_others_refuses_the_checkpoint(tmp_path):
+    checkpoint, everything = tmp_path / "last.ckpt", torch.arange(18)
+    train(separable_faces(), QUICK, checkpoint=checkpoint)
+    train(separable_faces(), QUICK, checkpoint=checkpoint, learn_on=everything)
+    for others in (everything[:-1], everything.flip(0)):
+        with pytest.raises(RunError, match="other settings"):
+            train(separable_faces(), QUICK, checkpoint=checkpoint, learn_on=others)
+
+
 def test_a_finished_training_is_not_repeated(tmp_path):
     first, curve = train(separable_faces(), QUICK, checkpoint=tmp_path / "c")
     again, curve_again = train(separable_faces(), QUICK, checkpoint=tmp_path / "c", progress=interrupt_after(1))
