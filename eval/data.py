@@ -77,6 +77,10 @@ class StudyData:
             faces = self._carrying(faces, theirs, assign_rows(theirs, others, "round-robin", seed=seed), condition)
         return faces
 
+    def photos(self, faces: Faces) -> list[Record]:
+        """The photos in which ``faces`` were found, in their order."""
+        return [self._records[key] for key in faces.keys]
+
     def doubts(self, condition: Condition) -> list[str]:
         """What would make this condition's numbers worthless, in sentences; nothing when all is well."""
         return doubts_about(self.bank(condition.noise), condition.noise, self.train, self.test)
@@ -86,11 +90,7 @@ class StudyData:
         if self.study.upload is None:
             noisy = protect_faces(faces, bank, rows, original=condition.original)
         else:
-            wanted = [
-                self._records[key]
-                for key, label in zip(faces.keys, faces.labels, strict=True)
-                if faces.names[label] in rows
-            ]
+            wanted = [record for record in self.photos(faces) if record.identity in rows]
             noisy = carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
         return noisy if condition.photos == 1 else _partly(faces, noisy, rows, condition.photos, self.study.data_seed)
 

@@ -23,7 +23,8 @@ HEADER = """# Results
 
 Made from `results/*.json` by `python -m eval.ledger`; a test fails when the two differ. Rank-1 and verification are on clean
 held-out faces, means over seeds with 95 % intervals; "best" is the best epoch, as if a trainer stopped there. PSNR and SSIM are
-those of the aligned face. Detectability near 0.5 may also mean that the small detector did not learn: it is no proof of absence.
+those of the aligned face; photo_psnr and photo_ssim, blank where none was measured, are those of the whole photo at full size
+before any JPEG. Detectability near 0.5 may also mean that the small detector did not learn: it is no proof of absence.
 """
 Json = dict[str, Any]
 
@@ -154,11 +155,11 @@ def _folders(folders: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _noise(noise: Mapping[str, Json]) -> Iterator[str]:
-    keys = list(next(iter(noise.values())))
+    keys = list(dict.fromkeys(key for found in noise.values() for key in found))  # older entries lack some
     yield "| noise | " + " | ".join(keys) + " |"
     yield "|---" * (len(keys) + 1) + "|"
     for name, found in noise.items():
-        yield f"| {name} | " + " | ".join("" if found[key] is None else f"{found[key]}" for key in keys) + " |"
+        yield f"| {name} | " + " | ".join("" if found.get(key) is None else f"{found[key]}" for key in keys) + " |"
     yield ""
 
 

@@ -1,17 +1,22 @@
 """How visible a noise is: to the eye (levels, PSNR, SSIM, LPIPS) and to a small classifier (detectability).
 
+The eye's numbers are those of the aligned face. Of photos that are protected at full size, PSNR and SSIM of the whole photo
+stand beside them: the noise covers a part of it, so they are higher.
+
 Detectability is the AUC of a network that learns to tell protected faces from clean ones on half of the identities and is
 tried on the other half, whose rows it has never seen: 0.5 means that the presence of noise cannot be told.
 
 N photos, S x S pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from eval.data import StudyData
@@ -19,31 +24,38 @@ from faceguard.adversary import Scratch
 from faceguard.bank import NoiseBank
 from faceguard.decode import resize_faces
 from faceguard.device import make_fabric
+from faceguard.errors import PhotoError
 from faceguard.identities import Faces, merge
-from faceguard.quality import quality
+from faceguard.quality import Quality, quality
 from faceguard.study import protect_faces
 from faceguard.train import TrainSettings
+from faceguard.uploads import protect_pixels
 
 LPIPS_BACKBONE = "alexnet-owt-7be5be79.pth"
 SAMPLE = 100  # faces whose PSNR and SSIM are averaged
+PHOTOS = 50  # photos of full size whose PSNR and SSIM are averaged
 DETECTOR = Scratch(model="resnet-18", width=8, size=64, train=TrainSettings(epochs=5, batch_size=32))
 
 
 def visibility(data: StudyData, noise: str) -> dict[str, Any]:
     """The numbers of one noise on the study's training faces, as aligned crops: levels, dB, SSIM in [0, 1], LPIPS, AUC.
 
-    ``lpips`` is None unless the package lpips is installed and AlexNet's weights are in torch's cache folder.
+    ``photo_psnr`` and ``photo_ssim`` are None unless the study protects photos at full size; ``lpips`` is None unless the
+    package lpips is installed and AlexNet's weights are in torch's cache folder.
     """
     bank = data.bank(noise)
     clean, noisy = carrying_pairs(data, bank)
-    picked = np.unique(np.linspace(0, len(clean) - 1, num=min(SAMPLE, len(clean))).astype(np.int64))
+    picked = _evenly(len(clean), SAMPLE)
     found = [quality(clean.pixels[i], noisy.pixels[i]) for i in picked]
+    photos = [] if data.study.upload is None else photo_qualities(data, bank)
     return {
         "epsilon_levels": round(255 * bank.epsilon, 2),
         "cells": bank.cells,
         "max_change": max(one.max_change for one in found),
-        "psnr": round(float(np.mean([one.psnr for one in found])), 2),
-        "ssim": round(float(np.mean([one.ssim for one in found])), 4),
+        "psnr": _mean([one.psnr for one in found], 2),
+        "ssim": _mean([one.ssim for one in found], 4),
+        "photo_psnr": _mean([one.psnr for one in photos], 2),
+        "photo_ssim": _mean([one.ssim for one in photos], 4),
         "lpips": _lpips(clean.pixels[picked], noisy.pixels[picked]),
         "detectability_auc": round(detectability(clean, noisy, seed=data.study.data_seed), 4),
     }
@@ -51,8 +63,23 @@ def visibility(data: StudyData, noise: str) -> dict[str, Any]:
 
 def carrying_pairs(data: StudyData, bank: NoiseBank) -> tuple[Faces, Faces]:
     """All training faces, clean, and the same with a row for every identity."""
-    rows = {name: i % len(bank) for i, name in enumerate(data.train.names)}
-    return data.train, protect_faces(data.train, bank, rows)
+    return data.train, protect_faces(data.train, bank, _rows(data.train.names, bank))
+
+
+def photo_qualities(data: StudyData, bank: NoiseBank) -> list[Quality]:
+    """Of photos spread over all identities, at full size: before and after `protect`, which nobody has compressed yet.
+
+    A photo without a face to protect is left out: it has no protected copy.
+    """
+    faces, found = data.train.take(_evenly(len(data.train), PHOTOS)), []
+    rows = _rows(faces.names, bank)
+    for record in data.photos(faces):
+        try:
+            before, after, _ = protect_pixels(record, bank, rows[record.identity])
+        except PhotoError:
+            continue
+        found.append(quality(before, after))
+    return found
 
 
 def detectability(clean: Faces, noisy: Faces, *, seed: int) -> float:
@@ -71,6 +98,20 @@ def _labelled(clean: Faces, noisy: Faces, part: slice) -> Faces:
         small = resize_faces(faces.of(faces.names[part]), DETECTOR.size)
         sides.append(replace(small, labels=np.zeros(len(small), dtype=np.int64), names=(name,)))
     return merge(*sides)
+
+
+def _rows(names: Sequence[str], bank: NoiseBank) -> dict[str, int]:
+    """A row for every identity."""
+    return {name: i % len(bank) for i, name in enumerate(names)}
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of the numbers below ``count``, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, num=min(most, count)).astype(np.int64))
+
+
+def _mean(values: Sequence[float], digits: int) -> float | None:
+    return round(float(np.mean(values)), digits) if values else None
 
 
 def _lpips(clean: np.ndarray, noisy: np.ndarray) -> float | None:

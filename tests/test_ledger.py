@@ -85,6 +85,19 @@ def test_the_page_shows_command_hardware_controls_and_what_was_missed(run, tmp_p
     assert "**Protected in the only condition that was run.**" in page
 
 
+def test_numbers_that_one_noise_lacks_are_blank_and_those_that_another_adds_are_shown(run, tmp_path):
+    content = json.loads((run / "result.json").read_text())
+    content["noise"]["coarse"] = {"lpips": 0.25, "photo_psnr": 38.5}
+    (run / "result.json").write_text(json.dumps(content))
+    ledger.record(run, tmp_path / "results")
+    rows = [line for line in ledger.page(tmp_path / "results").splitlines() if line.startswith("| ")][-3:]
+    assert rows == [
+        "| noise | lpips | photo_psnr | epsilon_levels |",
+        "| coarse | 0.25 | 38.5 |  |",
+        "| shipped |  |  | 8.0 |",
+    ]
+
+
 def test_a_folder_without_a_finished_run_is_a_sentence(tmp_path):
     with pytest.raises(DataError, match="holds no finished run"):
         ledger.record(tmp_path, tmp_path / "results")
