@@ -24,7 +24,8 @@ HEADER = """# Results
 Made from `results/*.json` by `python -m eval.ledger`; a test fails when the two differ. Rank-1 and verification are on clean
 held-out faces, means over seeds with 95 % intervals; "best" is the best epoch, as if a trainer stopped there. PSNR and SSIM are
 those of the aligned face; photo_psnr and photo_ssim, blank where none was measured, are those of the whole photo at full size
-before any JPEG. Detectability near 0.5 may also mean that the small detector did not learn: it is no proof of absence.
+before any JPEG. Detectability near 0.5 says that noise cannot be told only beside a detector_training_auc near 1; where that is
+lower, or blank in an older entry, the small detector may not have learnt, and 0.5 is no proof of absence.
 """
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from commands import coarse_bank
 from studies import data, trainings  # noqa: F401
 from test_study_data import TWO, loaded, photos  # noqa: F401
 
-from eval.visibility import detectability, visibility
+from eval.visibility import Detection, carrying_pairs, detect, visibility
 from faceguard import readers
 from faceguard.identities import Faces
 from faceguard.protect import Protection, usable_faces
@@ -27,18 +27,49 @@ def noisy(faces: Faces, levels: int) -> Faces:
     return replace(faces, pixels=changed.clip(0, 255).astype(np.uint8))
 
 
-def test_strong_noise_is_detected_on_people_never_seen_and_no_noise_is_not():
+def test_strong_noise_is_told_on_people_never_seen():
     faces = synthetic_faces(12, 8, size=64, seed=0)
-    assert detectability(faces, noisy(faces, 60), seed=0) > 0.9
-    assert detectability(faces, faces, seed=0) == pytest.approx(0.5)
+    found = detect(faces, noisy(faces, 60), seed=0)
+    assert found.known > 0.9
+    assert found.unseen > 0.9
+
+
+def test_noise_that_is_not_there_is_neither_learnt_nor_told():
+    faces = synthetic_faces(4, 4, size=64, seed=0)
+    found = detect(faces, faces, seed=0)
+    assert (found.known, found.unseen) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
+def test_noise_on_the_known_half_alone_is_learnt_and_not_told_on_the_other():
+    faces = synthetic_faces(12, 8, size=64, seed=0)
+    pixels = noisy(faces, 60).pixels.copy()
+    pixels[faces.labels >= 6] = faces.pixels[faces.labels >= 6]
+    found = detect(faces, replace(faces, pixels=pixels), seed=0)
+    assert found.known > 0.9
+    assert found.unseen == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(3, [0, 1, 2, 2]), (8, [0, 1, 4, 5]), (1, [0, 0, 0, 0])])
+def test_the_halves_that_the_detector_learns_from_and_is_tried_on_share_no_row(
+    data, trainings, tmp_path, rows, expected
+):
+    bank = coarse_bank(rows)
+    clean, changed = carrying_pairs(loaded(data, tmp_path, TWO), bank)
+    change = changed.pixels.astype(int) - clean.pixels
+    for label, row in enumerate(expected):
+        likeness = [
+            np.corrcoef(change[clean.labels == label][0].ravel(), bank.levels(i).ravel())[0, 1] for i in range(rows)
+        ]
+        assert np.argmax(likeness) == row
 
 
 def test_the_numbers_are_those_of_the_noise_on_the_studys_faces(data, trainings, tmp_path, monkeypatch):
-    monkeypatch.setattr("eval.visibility.detectability", lambda *_, **__: 0.75)
+    monkeypatch.setattr("eval.visibility.detect", lambda *_, **__: Detection(known=0.9, unseen=0.75))
     monkeypatch.setattr("eval.data.WITH_THE_PACKAGE", {"shipped": lambda: replace(coarse_bank(), cells=7)})
     found = visibility(loaded(data, tmp_path, TWO), "shipped")
     assert found["epsilon_levels"] == 16
-    assert (found["cells"], found["max_change"], found["lpips"], found["detectability_auc"]) == (7, 16, None, 0.75)
+    assert (found["cells"], found["max_change"], found["lpips"]) == (7, 16, None)
+    assert (found["detectability_auc"], found["detector_training_auc"]) == (0.75, 0.9)
     assert 20 < found["psnr"] < 40
     assert 0.3 < found["ssim"] < 0.99
     assert (found["photo_psnr"], found["photo_ssim"]) == (None, None)
@@ -57,7 +88,7 @@ def constant_bank(levels):
 def of_photos(photos, monkeypatch, tmp_path):
     """The numbers of a bank on a study of uploaded photos."""
     monkeypatch.setenv("FACEGUARD_CACHE", str(tmp_path))
-    monkeypatch.setattr("eval.visibility.detectability", lambda *_, **__: 0.75)
+    monkeypatch.setattr("eval.visibility.detect", lambda *_, **__: Detection(known=0.9, unseen=0.75))
 
     def measure(bank):
         monkeypatch.setattr("eval.data.WITH_THE_PACKAGE", {"shipped": lambda: bank})
