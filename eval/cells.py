@@ -3,6 +3,7 @@
 A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, the last logits and
 embeddings), but nothing about groups: the same clean cell serves every study of the same faces. With LFW it also holds
 the pairs' scores, and in ``lfw_of`` which pairs of which pictures they are; a study without LFW takes the cell either way.
+A frozen extractor gives every cell the same scores, so they are computed once and kept beside the cells, in lfw-HASH.npy.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from faceguard import __version__
-from faceguard.adversary import Adversary
+from faceguard.adversary import Adversary, Attack
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
 from faceguard.errors import FaceguardError
@@ -68,7 +69,9 @@ def run_cell(
                 return cell
         if read_only:
             raise CellMissingError(f"The cell {path.name} has not been computed; run the recipe without --judge.")
-        content = _compute(fabric, train, test, adversary, against, seed=seed, lfw=lfw, progress=progress)
+        content = _compute(
+            fabric, train, test, adversary, against, seed=seed, lfw=lfw, folder=folder, progress=progress
+        )
         temporary = path.with_name(f"{path.stem}.tmp.npz")
         np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
         temporary.replace(path)
@@ -84,6 +87,7 @@ def _compute(
     *,
     seed: int,
     lfw: tuple[Faces, LfwPairs] | None,
+    folder: Path,
     progress: Callable[[Epoch], None] | None,
 ) -> Cell:
     begun = time.monotonic()
@@ -98,8 +102,8 @@ def _compute(
     )
     content = attack.arrays() | {"seconds": np.array(time.monotonic() - begun)}
     if lfw is not None:
-        seen = countermeasure.view(lfw[0]), lfw[1]
-        content |= {"lfw_scores": _lfw_scores(fabric, attack.embedder, *seen), "lfw_of": np.array(lfw_hash(*lfw))}
+        scores = _lfw_scores(fabric, attack, countermeasure.view(lfw[0]), lfw[1], folder)
+        content |= {"lfw_scores": scores, "lfw_of": np.array(lfw_hash(*lfw))}
     return content
 
 
@@ -122,7 +126,22 @@ def lfw_hash(faces: Faces, pairs: LfwPairs) -> str:
     return digest.hexdigest()[:16]
 
 
-def _lfw_scores(fabric: Fabric, embedder: Embedder, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:
+def _lfw_scores(fabric: Fabric, attack: Attack, seen: Faces, pairs: LfwPairs, folder: Path) -> NDArray[np.float64]:
+    """The pairs' scores on the pictures as they are ``seen``; those of a frozen embedder are kept in ``folder``."""
+    if attack.frozen is None:
+        return _score(fabric, attack.embedder, seen, pairs)
+    settings = CONTENT, attack.frozen, fabric._precision.precision, lfw_hash(seen, pairs), __version__
+    path = folder / f"lfw-{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}.npy"
+    with FileLock(path.with_suffix(".lock")):  # whoever comes second waits, and embeds nothing
+        if not path.is_file():
+            temporary = path.with_name(f"{path.stem}.tmp.npy")
+            np.save(temporary, _score(fabric, attack.embedder, seen, pairs))
+            temporary.replace(path)
+        kept: NDArray[np.float64] = np.load(path, allow_pickle=False)
+        return kept
+
+
+def _score(fabric: Fabric, embedder: Embedder, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:
     with fabric.autocast(), torch.inference_mode():
         embeddings = embed(embedder, resize_faces(faces, embedder.size), device=fabric.device)
     return pair_scores(embeddings.numpy(), pairs.first, pairs.second)

@@ -36,7 +36,9 @@ class Attack:
 
     ``losses`` E mean losses on the training faces; ``predictions`` E x N labels, one row an epoch (E = 1 for adversaries
     that do not train in epochs); ``logits`` N x K, any score that ranks the identities, and ``embeddings`` N x D of unit
-    length after the last epoch; ``embedder`` compares other faces, such as LFW's.
+    length after the last epoch; ``embedder`` compares other faces, such as LFW's. ``frozen`` says which embedder that is (its
+    weights by name and SHA-256) where nothing of it was learnt here, so that it is the same whatever the training faces;
+    None for one that was trained.
     """
 
     losses: Sequence[float]
@@ -44,6 +46,7 @@ class Attack:
     logits: NDArray[np.float16]
     embeddings: Tensor
     embedder: Embedder
+    frozen: str | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a result is measured from, see ``measures.Cell``."""

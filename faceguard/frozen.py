@@ -79,6 +79,7 @@ class Frozen:
             logits=logits.astype(np.float16),
             embeddings=probes,
             embedder=model,
+            frozen=f"{Path(self.weights).name} {weights_hash(self.weights)}",
         )
 
     def located(self, folder: Path) -> "Frozen":
