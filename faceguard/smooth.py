@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from faceguard.errors import FaceguardError
+
 
 def smooth(cells: Tensor, size: int) -> Tensor:
     """Cells, B x 3 x C x C, as noise of B x 3 x size x size, as they are if C = size: bilinear, so no bound is left."""
@@ -20,9 +22,11 @@ def smooth(cells: Tensor, size: int) -> Tensor:
 def place(patches: Tensor, size: int) -> Tensor:
     """Patches, B x 3 x C x C, as noise of B x 3 x size x size that is zero elsewhere; every photo has a place of its own.
 
-    Draws from the global generator, so seed it around the call.
+    Draws from the global generator, so seed it around the call. Raises FaceguardError when a patch is larger than the photo.
     """
     count, channels, side, _ = patches.shape
+    if side > size:
+        raise FaceguardError(f"A patch of {side} pixels does not fit photos of {size}; choose a smaller patch.")
     reach, within = size - side + 1, torch.arange(side, device=patches.device)
     rows, columns = (torch.randint(reach, (count, 1)).to(patches.device) + within for _ in range(2))
     where = (rows[:, :, None] * size + columns[:, None, :]).view(count, 1, -1).expand(-1, channels, -1)

@@ -6,6 +6,7 @@ from images import CIFAR, image_data, write_set  # noqa: F401
 
 from eval.image_data import StudyImages
 from eval.image_noise import drawn_share, levels, put
+from eval.image_outcome import cost_expectations
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from faceguard.datasets import SetMissingError
 from faceguard.errors import DataError
@@ -155,3 +156,11 @@ def test_a_study_with_mistakes_lists_them_all():
         )
     for words in ("a slash in the name", "which is no run", "fits no run", "share of 2", "learns no noise"):
         assert words in str(raised.value)
+
+
+def test_a_cost_is_the_time_of_learning_over_that_of_training():
+    study = ImageStudy(claim="", source="", runs={"noisy": Run(noise=ImageNoise())}, costs={"noisy": 0.1})
+    words = "noisy costs at most 0.1 of its training"
+    assert cost_expectations(study, {"noisy": {"learning": 10.0, "training": 100.0}}) == {words: True}
+    assert cost_expectations(study, {"noisy": {"learning": 10.1, "training": 100.0}}) == {words: False}
+    assert cost_expectations(study, {}) == {}

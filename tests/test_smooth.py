@@ -6,8 +6,9 @@ import pytest
 import torch
 from small import QUICK, learn, tiny_faces
 
+from faceguard.errors import FaceguardError
 from faceguard.noise import NoiseSettings, pgd, random_noise
-from faceguard.smooth import pgd_on_cells, smooth
+from faceguard.smooth import pgd_on_cells, place, smooth
 
 EPSILON = 16 / 255
 
@@ -50,13 +51,13 @@ def test_the_step_follows_the_gradient_through_the_interpolation():
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     moved = pgd_on_cells(network, x, y, start, NoiseSettings(epsilon=EPSILON, pgd_steps=1), 1e-3)
     probe = start.clone()
-    for place in ((0, 0, 1, 2), (1, 2, 3, 0)):
+    for where in ((0, 0, 1, 2), (1, 2, 3, 0)):
         losses = []
         for nudge in (1e-3, -1e-3):
             probe.copy_(start)
-            probe[place] += nudge
+            probe[where] += nudge
             losses.append(torch.nn.functional.cross_entropy(network(x + smooth(probe, 8)), y))
-        assert (moved - start)[place].sign() == (losses[1] - losses[0]).sign()
+        assert (moved - start)[where].sign() == (losses[1] - losses[0]).sign()
 
 
 def test_algorithm_1_learns_cells_and_gives_rows_of_the_faces_size_within_the_budget():
@@ -70,3 +71,30 @@ def test_algorithm_1_learns_cells_and_gives_rows_of_the_faces_size_within_the_bu
 
 def test_random_noise_has_as_many_cells_as_are_asked_for():
     assert random_noise(tiny_faces(), "class-wise", EPSILON, seed=0, cells=4).shape == (3, 3, 4, 4)
+
+
+def test_a_patch_lies_whole_at_a_place_of_each_photos_own_and_its_gradient_comes_back():
+    patches = cells(count=40).requires_grad_()
+    torch.manual_seed(0)
+    noise = place(patches, 9)
+    corners = set()
+    for patch, photo in zip(patches.detach(), noise.detach(), strict=True):
+        rows, columns = (photo.abs().amax(axes).nonzero() for axes in ((0, 2), (0, 1)))
+        top, left = int(rows[0]), int(columns[0])
+        corners.add((top, left))
+        assert torch.equal(photo[:, top : top + 4, left : left + 4], patch)
+        assert photo.count_nonzero() == patch.count_nonzero()
+    assert {top for top, _ in corners} == {left for _, left in corners} == set(range(6))
+    noise.sum().backward()
+    assert torch.equal(patches.grad, torch.ones_like(patches))
+
+
+def test_noise_as_a_patch_is_learnt_and_keeps_its_size_and_budget():
+    settings = replace(QUICK, patch=5)
+    noise = learn(tiny_faces(), settings)
+    again = learn(tiny_faces(), settings)
+    assert noise.shape[-2:] == (5, 5)
+    assert float(noise.abs().max()) <= settings.epsilon * (1 + 1e-6)
+    assert torch.equal(noise, again)
+    with pytest.raises(FaceguardError, match="A patch of 12 pixels does not fit photos of 8"):
+        learn(tiny_faces(), replace(QUICK, patch=12))

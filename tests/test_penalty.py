@@ -1,0 +1,37 @@
+"""Equation 5: the penalty alone shrinks noise, the loss alone is followed, and the budget holds."""
+
+import torch
+
+from eval.penalty import RATE, penalized
+from faceguard.noise import NoiseSettings
+
+SETTINGS = NoiseSettings(epsilon=8 / 255, pgd_steps=5)
+PHOTO, LABEL = torch.full((2, 3, 4, 4), 0.5), torch.tensor([1, 1])
+
+
+def scores(right):
+    """Logits that are zero for the other label."""
+    return torch.stack([torch.zeros_like(right), right], dim=1)
+
+
+def test_where_the_loss_says_nothing_the_noise_shrinks_towards_zero():
+    start = torch.full((2, 3, 4, 4), 0.02)
+    found = penalized(lambda x: torch.zeros(len(x), 2) + 0 * x.mean(), PHOTO, LABEL, start, SETTINGS)
+    assert bool((found.abs() < 0.02).all())
+
+
+def test_where_the_loss_is_steep_it_is_followed_up_to_the_budget():
+    steep = NoiseSettings(epsilon=8 / 255, pgd_steps=20)
+    found = penalized(
+        lambda x: torch.stack([0 * x.sum((1, 2, 3)), 1e4 * (x - 0.6).sum((1, 2, 3))], 1), PHOTO, LABEL, 0 * PHOTO, steep
+    )
+    assert steep.epsilon < RATE * 20
+    assert torch.equal(found, torch.full_like(found, steep.epsilon))
+
+
+def test_no_noise_has_a_gradient_and_stays_finite():
+    found = penalized(
+        lambda x: torch.stack([x.mean((1, 2, 3)), 0 * x.mean((1, 2, 3))], 1), PHOTO, LABEL, 0 * PHOTO, SETTINGS
+    )
+    assert bool(found.isfinite().all())
+    assert float(found.abs().max()) <= SETTINGS.epsilon
