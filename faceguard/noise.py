@@ -232,7 +232,7 @@ class _Run:
         state = load_checkpoint(path)
         if state.get("fingerprint") != self._fingerprint():
             raise RunError(
-                f"{path} is of a run with other settings, faces, model or seed; delete it or repeat that one."
+                f"{path} was left by a run with other settings, faces, model or seed; delete it or repeat that command."
             )
         self.source.load_state_dict(state["source"])
         self.optimizer.load_state_dict(state["optimizer"])
