@@ -9,10 +9,20 @@ from typing import Any
 
 import torch
 
-from benchmarks import cells, countermeasures, embedding, generation, memory, protecting, public_code, training
+from benchmarks import cells, countermeasures, embedding, generation, memory, protecting, public_code, scale, training
 from benchmarks.measure import REPETITIONS, Comparison, hardware
 
-NAMES = ("generation", "public-code", "training", "cells", "countermeasures", "embedding", "memory", "protecting")
+NAMES = (
+    "generation",
+    "public-code",
+    "training",
+    "cells",
+    "countermeasures",
+    "embedding",
+    "memory",
+    "protecting",
+    "scale",
+)
 HEADER = "| what | measured | reference | unit | ratio | of CPU time | limit |\n|---|---|---|---|---|---|---|"
 
 
@@ -60,6 +70,7 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], list[Comp
         ),
         "memory": lambda: memory.run(**often),
         "protecting": lambda: protecting.run(**often),
+        "scale": lambda: scale.run(options.photos, folder=options.folder, sparse=options.sparse),
     }
 
 
@@ -71,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="of every side (default: %(default)s)")
     parser.add_argument("--faces", type=int, default=256, help="to embed (default: %(default)s; LFW has 7,701)")
     parser.add_argument("--width", type=int, default=64, help="of the ResNet-18 that embeds (default: %(default)s)")
+    parser.add_argument(
+        "--photos", type=int, default=scale.PHOTOS, help="of scale (default: %(default)s, 19 GB of disk)"
+    )
+    parser.add_argument("--folder", type=Path, help="of scale's temporary files; default: the system's own")
+    parser.add_argument("--sparse", action="store_true", help="leave scale's faces empty, which takes no disk")
     return parser
 
 
