@@ -124,7 +124,7 @@ def train(
     precision: Arithmetic = "bf16",
 ) -> None:
     """Train a recognizer from scratch. Interrupted, the same command goes on where it stopped."""
-    from faceguard.device import launch
+    from faceguard.device import alone, launch
     from faceguard.runs import RUN_FILE, Training, train_run
     from faceguard.train import TrainSettings
 
@@ -139,7 +139,7 @@ def train(
         seed=seed,
     )
     fabric = _fabric(device, precision, devices)
-    if devices == 1:
+    if alone(fabric):
         with terminal.bars() as advance:
             finished = train_run(
                 fabric,
@@ -148,6 +148,8 @@ def train(
             )
     else:  # a bar cannot be sent to other processes
         finished = launch(fabric, train_run, training, progress=terminal.say_epoch)
+    if finished is None:  # one of torchrun's processes that are not the first
+        return
     terminal.say(f"{out}: {terminal.epoch_line(finished.curve[-1])} after {len(finished.curve)} epochs.")
     terminal.list_left_out(finished.failures)
 

@@ -7,6 +7,7 @@ name from one seed, so that adding a draw in one place never changes another.
 import hashlib
 import logging
 import multiprocessing
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch.multiprocessing.spawn import ProcessException
 
 from faceguard.errors import DeviceError, FaceguardError
@@ -26,6 +30,7 @@ Precision = Literal["fp32", "bf16"]
 def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int = 1) -> Fabric:
     """Choose the device (``auto``, ``cpu``, ``cuda``), the precision and the number of processes, not yet launched.
 
+    Under torchrun, which starts one process for every device of every machine, these are the processes, and ``devices`` is 1.
     Raises DeviceError when the machine lacks what is asked for.
     """
     if precision not in ("fp32", "bf16"):
@@ -42,13 +47,27 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
             f"{devices} CUDA device(s) are asked for and this machine has {available};"
             " use --device cpu, or fewer --devices."
         )
-    fabric_precision = "32-true" if precision == "fp32" else "bf16-mixed"
-    strategy = "ddp_spawn" if devices > 1 else "auto"
-    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=fabric_precision)  # type: ignore[arg-type]
+    numbers: Literal["32-true", "bf16-mixed"] = "32-true" if precision == "fp32" else "bf16-mixed"
+    if TorchElasticEnvironment.detect():
+        if devices > 1:
+            raise DeviceError(f"torchrun starts the processes; leave --devices {devices} out.")
+        here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+        return Fabric(
+            accelerator=accelerator, devices=here, num_nodes=everywhere // here, strategy="ddp", precision=numbers
+        )
+    if devices == 1:
+        return Fabric(accelerator=accelerator, devices=1, precision=numbers)
+    own = LightningEnvironment()  # inside a job of Slurm's, its one task would number all processes as the first
+    return Fabric(accelerator=accelerator, devices=devices, strategy="ddp_spawn", precision=numbers, plugins=[own])
+
+
+def alone(fabric: Fabric) -> bool:
+    """Whether there is one process only, so that ``launch`` would change nothing."""
+    return isinstance(fabric.strategy, SingleDeviceStrategy)
 
 
 def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-    """Run ``function(fabric, ...)`` in every process, and return what it returned in the first.
+    """Run ``function(fabric, ...)`` in every process, and return what it returned in the first; None in torchrun's others.
 
     The function must be defined at the top of a module. A FaceguardError raised in any of the processes arrives here as
     itself. Results are read while the processes run: Fabric would wait for their end first, and a large one never ends.
@@ -70,7 +89,7 @@ def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keyw
         raise errors[0]
     if failure is not None:
         raise failure
-    return next(content for kind, content in messages if kind == "result")
+    return next((content for kind, content in messages if kind == "result"), None)
 
 
 def _say_outcome(fabric: Fabric, said: Any, function: Callable[..., Any], arguments: Any, keywords: Any) -> None:

@@ -1,9 +1,16 @@
 """Devices that are there or a sentence, and draws that depend on the seed and the name alone."""
 
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
-from faceguard.device import derive_seed, generator, launch, make_fabric, seeded
+from faceguard.device import alone, derive_seed, generator, launch, make_fabric, seeded
 from faceguard.errors import DataError, DeviceError
 
 
@@ -101,3 +108,55 @@ def long_text(fabric, length):
 
 def test_a_result_larger_than_a_pipe_holds_comes_back_from_the_first_process():
     assert launch(make_fabric(device="cpu", devices=2), long_text, 300_000) == (0, "x" * 300_000)
+
+
+def test_several_processes_start_inside_a_slurm_job_of_one_task_too(monkeypatch):
+    job = {"NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0", "JOB_NAME": "night", "JOB_ID": "77123"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert alone(make_fabric(device="cpu"))
+    fabric = make_fabric(device="cpu", devices=2)
+    assert not alone(fabric)
+    assert launch(fabric, rank_or_error, "photo", fail=False) == ("photo", 0, 2)
+
+
+# ---- torchrun
+
+BY_TORCHRUN = """
+import json, sys
+from pathlib import Path
+from faceguard.device import alone, launch, make_fabric
+def sum_of_ranks(fabric):
+    return float(fabric.all_reduce(float(fabric.global_rank + 1), reduce_op="sum"))
+fabric = make_fabric(device="cpu")
+found = [alone(fabric), launch(fabric, sum_of_ranks), fabric.world_size]
+Path(sys.argv[1], f"{fabric.global_rank}.json").write_text(json.dumps(found))
+"""
+
+
+def test_torchruns_processes_are_one_launch_and_the_first_has_its_result(tmp_path):
+    """Two groups of one process each, as on two machines."""
+    script = tmp_path / "script.py"
+    script.write_text(BY_TORCHRUN)
+    root = Path(__file__).parents[1]
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    meeting = ("--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "test")
+    line = [sys.executable, "-m", "torch.distributed.run", *meeting, "--rdzv-endpoint", f"localhost:{port}"]
+    machines = [
+        subprocess.Popen(
+            [*line, "--local-addr", "localhost", script, tmp_path], env=os.environ | {"PYTHONPATH": str(root)}
+        )
+        for _ in range(2)
+    ]
+    assert [machine.wait(timeout=300) for machine in machines] == [0, 0]
+    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert found == [[False, 3.0, 2], [False, None, 2]]
+
+
+def test_torchrun_and_devices_together_are_a_sentence(monkeypatch):
+    torchrun = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4", "RANK": "0", "LOCAL_RANK": "0"}
+    for name, value in torchrun.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DeviceError, match="leave --devices 2 out"):
+        make_fabric(device="cpu", devices=2)
