@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from eval.image_noise import Learnt, drawn_share, learn, put, settings_of
+from eval.image_noise import Learnt, drawn_share, learn, put, settings_of, store_of
 from eval.image_scales import size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
@@ -118,7 +118,8 @@ class StudyImages:
                 )
                 write_json(about, asdict(learnt))
                 bank.save(path)
-                checkpoint.unlink(missing_ok=True)
+                for passing in (checkpoint, store_of(checkpoint)):
+                    passing.unlink(missing_ok=True)
         return load_bank(path), Learnt(**json.loads(about.read_text(encoding="utf-8")))
 
     def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:

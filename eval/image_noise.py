@@ -29,6 +29,7 @@ from faceguard.smooth import place
 from faceguard.train import fit
 
 PART = 4096  # photos that get their noise at once
+LARGEST_IN_MEMORY = 2**31  # bytes of float noise; more is learnt in a memory-mapped int8 file beside the checkpoint
 SOLVERS: Mapping[str, Solve] = {"pgd": pgd, "penalty": penalized}
 
 
@@ -82,6 +83,7 @@ def learn(
         if noise.kind == "error-maximizing":
             fit(fabric, source, train, size.train, seed=noise.seed)
         part = None if noise.form == "sample-wise" else drawn_share(train, size.learn_on, seed=noise.seed)
+        large = noise.form == "sample-wise" and 4 * train.pixels.nbytes > LARGEST_IN_MEMORY
         rows = generate(
             fabric,
             train,
@@ -90,6 +92,7 @@ def learn(
             seed=noise.seed,
             learn_on=part,
             solve=SOLVERS[noise.solver],
+            store=store_of(checkpoint) if large and checkpoint is not None else None,
             checkpoint=checkpoint,
             progress=count,
         )
@@ -102,6 +105,11 @@ def learn(
     )
     done = rounds[-1]
     return bank, Learnt(rounds=done.number, error=done.error, seconds=round(time.monotonic() - begun, 1))
+
+
+def store_of(checkpoint: Path) -> Path:
+    """Where rows too many for memory are learnt; delete it together with the checkpoint."""
+    return checkpoint.with_suffix(".rows")
 
 
 def drawn_share(photos: Faces, share: float, *, seed: int) -> Tensor:

@@ -164,3 +164,15 @@ def test_a_cost_is_the_time_of_learning_over_that_of_training():
     assert cost_expectations(study, {"noisy": {"learning": 10.0, "training": 100.0}}) == {words: True}
     assert cost_expectations(study, {"noisy": {"learning": 10.1, "training": 100.0}}) == {words: False}
     assert cost_expectations(study, {}) == {}
+
+
+def test_noise_too_large_for_memory_is_learnt_in_a_file_and_nothing_is_left_but_the_bank(
+    image_data, tmp_path, monkeypatch
+):
+    noise = ImageNoise(form="sample-wise")
+    usual, _ = images(image_data, tmp_path / "usual").bank(noise, "cifar10")
+    monkeypatch.setattr("eval.image_noise.LARGEST_IN_MEMORY", 0)
+    stored, _ = images(image_data, tmp_path / "stored").bank(noise, "cifar10")
+    assert stored.rows.shape == usual.rows.shape
+    assert sorted(path.suffix for path in (tmp_path / "stored").iterdir()) == [".json", ".lock", ".safetensors"]
+    assert (stored.rows.float() - usual.rows.float()).abs().mean() < 20  # rounded on the way, but the same noise
