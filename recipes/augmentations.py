@@ -1,4 +1,4 @@
-"""Data augmentation does not undo the noise (Table 3).
+"""Augmentations do not undo the noise (Table 3).
 
 Claim     Cutout, MixUp, CutMix and a fixed AutoAugment policy leave the noise's effect in both forms
 Command   FACEGUARD_DATA=... python -m eval recipes/augmentations.py --jobs 2
