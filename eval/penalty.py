@@ -20,11 +20,14 @@ RATE = 0.01  # Adam's
 def penalized(
     model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, settings: NoiseSettings
 ) -> Tensor:
-    """The new delta, B x 3 x S x S, after ``pgd_steps`` steps of Adam; the model must be frozen and in eval mode."""
+    """The new delta, B x 3 x S x S, or patches, B x 3 x C x C, after ``pgd_steps`` steps of Adam.
+
+    The model must be frozen and in eval mode.
+    """
     delta = delta.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([delta], lr=RATE)
     for _ in range(settings.pgd_steps):
-        noisy = (x + delta).clamp(0, 1)
+        noisy = (x + settings.spread(delta, x.shape[-1])).clamp(0, 1)
         # a small number keeps the norm's gradient finite at zero
         loss = WEIGHT * (delta.square().sum((1, 2, 3)) + 1e-12).sqrt() + F.cross_entropy(
             model(noisy), y, reduction="none"

@@ -35,3 +35,10 @@ def test_no_noise_has_a_gradient_and_stays_finite():
     )
     assert bool(found.isfinite().all())
     assert float(found.abs().max()) <= SETTINGS.epsilon
+
+
+def test_a_patch_is_solved_for_as_well():
+    patches = torch.full((2, 3, 2, 2), 0.01)
+    settings = NoiseSettings(epsilon=8 / 255, pgd_steps=20, patch=2)
+    found = penalized(lambda x: scores(1e4 * (x - 0.6).sum((1, 2, 3))), PHOTO, LABEL, patches, settings)
+    assert torch.equal(found, torch.full_like(patches, settings.epsilon))
