@@ -15,9 +15,7 @@ experiment = ImageStudy(
     claim="Augmentations leave the effect of error-minimizing noise.",
     source="Huang et al. 2021, Table 3",
     runs={
-        f"{name}, {photos}": Run(
-            noise=noise, countermeasure=what, paper=17.65 if (name, photos) == ("mixup", "class-wise") else None
-        )
+        f"{name}, {photos}": Run(noise=noise, countermeasure=what)
         for name, what in AUGMENTATIONS.items()
         for photos, noise in ARMS.items()
     },
