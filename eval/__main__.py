@@ -23,7 +23,7 @@ from eval.scales import Scale
 from eval.surviving import SurvivalStudy, survive
 from faceguard import terminal
 from faceguard.about import about_run
-from faceguard.device import Precision
+from faceguard.device import Precision, fastest_precision
 from faceguard.errors import FaceguardError
 from faceguard.noise import Round
 from faceguard.outputs import write_json
@@ -49,20 +49,23 @@ def run(
     data: Annotated[
         str | None, typer.Option(help="The set that replaces an absent image set, or a face study's faces.")
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Arithmetic of the networks.")] = "bf16",
+    precision: Annotated[
+        Precision, typer.Option(help="Arithmetic of the networks; auto: what is faster here.")
+    ] = "auto",
 ) -> None:
     """Run every cell that is not in OUT/cells yet, then write OUT/RECIPE: result.json, run.json and report.html.
 
     Interrupted, the same command goes on where it stopped; several at once share the work.
     """
     study = load_recipe(recipe)
+    arithmetic = fastest_precision() if precision == "auto" else precision
     where = (folder or Path(os.environ.get("FACEGUARD_DATA", "."))).absolute()
     if isinstance(study, BankRecipe):
         path = out / f"{recipe.stem}.safetensors"
-        banks.make(study.at(scale), where, path, precision=precision, progress=_say_round)
+        banks.make(study.at(scale), where, path, precision=arithmetic, progress=_say_round)
         return
     plan = Plan(
-        recipe=recipe.absolute(), data=where, out=out, scale=scale, seeds=seeds, precision=precision, stand_in=data
+        recipe=recipe.absolute(), data=where, out=out, scale=scale, seeds=seeds, precision=arithmetic, stand_in=data
     )
     if isinstance(study, SurvivalStudy):
         _survive(study.at(scale), plan, jobs)

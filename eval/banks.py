@@ -8,7 +8,7 @@ from eval.scales import LIMITS, Limits, Scale
 from faceguard import readers
 from faceguard.bank import NoiseBank, default_bank, plain_bank
 from faceguard.decode import load_records
-from faceguard.device import Precision, make_fabric
+from faceguard.device import Arithmetic, make_fabric
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.noise import NoiseSettings, Round
@@ -41,7 +41,9 @@ CELEBA_16 = BankRecipe(
 )  # as the one that ships, at epsilon 16
 
 
-def make(recipe: BankRecipe, data: Path, out: Path, *, precision: Precision, progress: Callable[[Round], None]) -> None:
+def make(
+    recipe: BankRecipe, data: Path, out: Path, *, precision: Arithmetic, progress: Callable[[Round], None]
+) -> None:
     """Learn the bank and write it to ``out``; resumes from ``out``.partial. Raises DataError when ``out`` exists."""
     if out.exists():
         raise DataError(f"{out} already exists and is not overwritten; choose another --out.")

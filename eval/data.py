@@ -17,7 +17,7 @@ from faceguard import face_cache, readers
 from faceguard.assign import assign_rows
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.decode import load_records
-from faceguard.device import Precision, generator
+from faceguard.device import Arithmetic, generator
 from faceguard.doubts import doubts_about
 from faceguard.identities import Faces, split
 from faceguard.noise import Round
@@ -36,7 +36,7 @@ class StudyData:
     folder: Path
     banks_folder: Path
     scale: Scale = "small"
-    precision: Precision = "bf16"
+    precision: Arithmetic = "bf16"
     progress: Callable[[Round], None] = lambda _: None
     train: Faces = field(init=False)
     test: Faces = field(init=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.scales import Scale
-from faceguard.device import Precision
+from faceguard.device import Arithmetic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +12,8 @@ class Plan:
     """Everything that determines the cells of one run of a recipe: also what another process needs to compute one.
 
     ``data`` is the data folder, ``stand_in`` the name of a set in it: it replaces every image set that is absent, or a face
-    study's faces. ``seeds`` counts seeds from 0; None leaves the study's own.
+    study's faces. ``seeds`` counts seeds from 0; None leaves the study's own. ``precision`` is settled, never ``auto``: the
+    cells of one run are alike, whichever machines compute them.
     """
 
     recipe: Path
@@ -20,7 +21,7 @@ class Plan:
     out: Path
     scale: Scale = "small"
     seeds: int | None = None
-    precision: Precision = "bf16"
+    precision: Arithmetic = "bf16"
     stand_in: str | None = None
 
 

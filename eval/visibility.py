@@ -103,7 +103,7 @@ def detect(clean: Faces, noisy: Faces, *, seed: int) -> Detection:
     """Have a detector learn ``noisy`` from ``clean`` faces of half of the identities, and try it on both halves."""
     half, other = _halves(clean.names)
     known, unseen = (_labelled(clean, noisy, names) for names in (half, other))
-    fabric = make_fabric(device="cpu", precision="bf16")
+    fabric = make_fabric(device="cpu", precision="auto")
     model = build("resnet-18", identities=2, size=SIZE, width=WIDTH, seed=seed)
     loud = _labelled(clean, _louder(clean, noisy), half)
     fit(fabric, model, loud, replace(DETECTOR, epochs=LOUD_EPOCHS), seed=seed)

@@ -20,11 +20,11 @@ app = typer.Typer(
 
 Form = Literal["class-wise", "sample-wise"]
 Model = Literal["inception-resnet-v1", "resnet-18", "mobilefacenet"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
 Hardware = Literal["auto", "cpu", "cuda"]
 Seed = Annotated[int, typer.Option(help="The same seed on the same machine gives the same bytes.")]
 Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
-Arithmetic = Annotated[Precision, typer.Option(help="bf16 is about twice as fast on recent processors and GPUs.")]
+Arithmetic = Annotated[Precision, typer.Option(help="auto takes bf16 where it is faster.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made when absent.")]
 
 
@@ -35,7 +35,7 @@ def demo(
     source: Annotated[Path | None, typer.Option(help="Folder per identity: the noise is learnt on these.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
-    precision: Arithmetic = "bf16",
+    precision: Arithmetic = "auto",
 ) -> None:
     """Run the case study in miniature, on drawn faces unless folders are given: a few minutes on two cores."""
     from faceguard.demo import DemoSettings, run_demo
@@ -75,7 +75,7 @@ def generate(
     max_rounds: Annotated[int, typer.Option(min=1, help="Give up after so many; a larger number then goes on.")] = 60,
     seed: Seed = 0,
     device: Device = "auto",
-    precision: Arithmetic = "bf16",
+    precision: Arithmetic = "auto",
 ) -> None:
     """Learn error-minimizing noise and write a noise bank. Interrupted, the same command goes on where it stopped."""
     from faceguard.generate import SourceModel, face_noise, learn_bank
@@ -121,7 +121,7 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Number of GPUs, or of processes on the CPU.")] = 1,
-    precision: Arithmetic = "bf16",
+    precision: Arithmetic = "auto",
 ) -> None:
     """Train a recognizer from scratch. Interrupted, the same command goes on where it stopped."""
     from faceguard.device import alone, launch

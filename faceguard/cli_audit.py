@@ -41,7 +41,7 @@ def audit(
             advance("adversaries", count, what if epoch is None else f"{what}: loss {epoch.loss:.2f}", done)
 
         found = run_audit(
-            make_fabric(precision="bf16"),
+            make_fabric(precision="auto"),
             photos,
             out,
             bank=bank,

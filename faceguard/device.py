@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
@@ -24,17 +24,20 @@ from torch.multiprocessing.spawn import ProcessException
 
 from faceguard.errors import DeviceError, FaceguardError
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
+Arithmetic = Literal["fp32", "bf16"]
 
 
 def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int = 1) -> Fabric:
     """Choose the device (``auto``, ``cpu``, ``cuda``), the precision and the number of processes, not yet launched.
 
+    The precision ``auto`` is what this device computes fastest, see ``fastest_precision``.
+
     Under torchrun, which starts one process for every device of every machine, these are the processes, and ``devices`` is 1.
     Raises DeviceError when the machine lacks what is asked for.
     """
-    if precision not in ("fp32", "bf16"):
-        raise DeviceError(f"Precision {precision!r} is unknown; use fp32 or bf16.")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise DeviceError(f"Precision {precision!r} is unknown; use auto, fp32 or bf16.")
     if devices < 1:
         raise DeviceError(f"--devices {devices} asks for no device at all; use 1 or more.")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce the precision each time
@@ -47,7 +50,8 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
             f"{devices} CUDA device(s) are asked for and this machine has {available};"
             " use --device cpu, or fewer --devices."
         )
-    numbers: Literal["32-true", "bf16-mixed"] = "32-true" if precision == "fp32" else "bf16-mixed"
+    arithmetic = fastest_precision(accelerator) if precision == "auto" else precision
+    numbers: Literal["32-true", "bf16-mixed"] = "32-true" if arithmetic == "fp32" else "bf16-mixed"
     if TorchElasticEnvironment.detect():
         if devices > 1:
             raise DeviceError(f"torchrun starts the processes; leave --devices {devices} out.")
@@ -59,6 +63,15 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
         return Fabric(accelerator=accelerator, devices=1, precision=numbers)
     own = LightningEnvironment()  # inside a job of Slurm's, its one task would number all processes as the first
     return Fabric(accelerator=accelerator, devices=devices, strategy="ddp_spawn", precision=numbers, plugins=[own])
+
+
+def fastest_precision(device: str = "auto") -> Arithmetic:
+    """bf16 on a GPU or processor that has instructions for it; elsewhere it is emulated, and many times slower than fp32."""
+    if device != "cpu" and torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # PyTorch did not always tell what the processor can do by itself
+    abilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "fp32"
 
 
 def alone(fabric: Fabric) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceguard.device import alone, derive_seed, generator, launch, make_fabric, seeded
+from faceguard.device import alone, derive_seed, fastest_precision, generator, launch, make_fabric, seeded
 from faceguard.errors import DataError, DeviceError
 
 
@@ -28,10 +28,39 @@ def test_auto_takes_the_gpu_when_there_is_one():
 
 
 @pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({"architecture": "aarch64", "neon": True}, "fp32"),
+    ],
+)
+def test_auto_precision_is_bf16_only_where_the_processor_computes_it(monkeypatch, abilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert fastest_precision("cpu") == expected
+    with make_fabric(device="cpu", precision="auto").autocast():
+        computed = torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype
+    assert computed == {"bf16": torch.bfloat16, "fp32": torch.float32}[expected]
+
+
+def test_a_pytorch_that_does_not_tell_gets_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert fastest_precision("cpu") == "fp32"
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_precision_on_a_gpu_is_what_the_gpu_supports(monkeypatch, supported, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    assert fastest_precision() == fastest_precision("cuda") == expected
+
+
+@pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
         ({"device": "tpu"}, "Device 'tpu' is unknown; use auto, cpu or cuda"),
-        ({"precision": "fp8"}, "Precision 'fp8' is unknown; use fp32 or bf16"),
+        ({"precision": "fp8"}, "Precision 'fp8' is unknown; use auto, fp32 or bf16"),
         ({"devices": 0}, "asks for no device at all"),
         ({"device": "cpu", "devices": -2}, "asks for no device at all"),
     ],

@@ -19,7 +19,7 @@ SMALL = DemoSettings()
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     return run_demo(
-        make_fabric(device="cpu", precision="bf16"), tmp_path_factory.mktemp("effect"), settings=SMALL, seed=0
+        make_fabric(device="cpu", precision="auto"), tmp_path_factory.mktemp("effect"), settings=SMALL, seed=0
     )
 
 
@@ -63,7 +63,7 @@ def test_a_bank_without_noise_protects_nobody(tmp_path, monkeypatch):
 
     monkeypatch.setattr("faceguard.demo.learn_bank", silent)
     quick = replace(SMALL, adversary=replace(SMALL.adversary, train=replace(SMALL.adversary.train, epochs=12)))
-    report = run_demo(make_fabric(device="cpu", precision="bf16"), tmp_path, settings=quick, seed=0)
+    report = run_demo(make_fabric(device="cpu", precision="auto"), tmp_path, settings=quick, seed=0)
     assert report["verdict"] == "not protected"
     clean, silent_arm = report["arms"]["clean"], report["arms"]["error-minimizing"]
     assert silent_arm["curves"] == clean["curves"]
