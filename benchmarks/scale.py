@@ -42,7 +42,7 @@ from faceguard import decode, runs, train
 from faceguard.device import make_fabric
 folder, steps = Path(sys.argv[1]), int(sys.argv[2])
 decode.LARGEST_IN_MEMORY = 0  # so that few faces are looked for where many are
-runs.build = partial(runs.build, width=4)
+runs.build = partial(runs.build, width=8)
 step, done = train.optimizer_step, []
 def counted(*arguments):
     result = step(*arguments)

@@ -33,7 +33,7 @@ class BankRecipe:
         if scale != "smoke":
             return self
         hasty = replace(self.settings, train_steps=2, stop_error=0.999, batch_size=8)
-        return replace(self, settings=hasty, source_model=replace(self.source_model, width=4), limits=LIMITS[scale])
+        return replace(self, settings=hasty, source_model=replace(self.source_model, width=8), limits=LIMITS[scale])
 
 
 CELEBA_16 = BankRecipe(

@@ -43,7 +43,7 @@ def _tiny(adversary: Any) -> Any:
     smallest = (
         80 if getattr(adversary, "model", "") == "inception-resnet-v1" else 32
     )  # pixels that its stem leaves some of
-    return _changed(adversary, {"width": 4, "size": smallest}, TINY)
+    return _changed(adversary, {"width": 8, "size": smallest}, TINY)
 
 
 def _whole(adversary: Any) -> Any:

@@ -76,7 +76,7 @@ TINY = Size(
     classes=10,
     photos=4,
     test_photos=2,
-    width=4,
+    width=8,
     train=TrainSettings(epochs=1, batch_size=8),
     noise={
         form: NoiseSettings(

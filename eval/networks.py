@@ -16,7 +16,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from faceguard.device import seeded
 from faceguard.errors import RunError
-from faceguard.recognizer import Recognizer
+from faceguard.recognizer import Recognizer, check_width
 
 NETWORKS = ("vgg-11", "resnet-18", "resnet-50", "densenet-121")
 WIDTH = 64  # the paper's
@@ -26,8 +26,10 @@ LARGE = 96  # pixels from which torchvision's own stem is used
 def build_network(name: str, *, classes: int, size: int, width: int = WIDTH, seed: int) -> Recognizer:
     """An untrained classifier, B x 3 x S x S in [0, 1] to logits B x K, with weights drawn from ``seed``.
 
-    Raises RunError when ``name`` is none of ``NETWORKS``, or the pictures are too small for vgg-11's five poolings.
+    Raises RunError when ``name`` is none of ``NETWORKS``, the pictures are too small for vgg-11's five poolings, or ``width``
+    is below what every network can bear (``faceguard.recognizer.check_width``).
     """
+    check_width(width)
     if name not in _FEATURES:
         raise RunError(f"The network {name!r} is unknown; use one of {', '.join(NETWORKS)}.")
     if name == "vgg-11" and size < 32:

@@ -22,6 +22,7 @@ from faceguard.device import seeded
 from faceguard.errors import RunError
 from faceguard.mobilefacenet import MobileFaceNet
 
+NARROWEST = 8  # channels
 MODELS = ("inception-resnet-v1", "resnet-18", "mobilefacenet")
 Head = Literal["softmax", "arcface"]
 
@@ -79,7 +80,8 @@ def build(
     """An untrained recognizer with initial weights drawn from ``seed``; ``width`` concerns resnet-18 only.
 
     The head ``arcface`` gives cosines times ``scale`` for logits, to be trained with ``arcface_loss``.
-    Raises RunError when ``name`` is none of ``MODELS``, the head is unknown, or ``size`` is too small for the network.
+    Raises RunError when ``name`` is none of ``MODELS``, the head is unknown, ``size`` is too small for the network, or
+    ``width`` is below ``NARROWEST``.
     """
     if head not in ("softmax", "arcface"):
         raise RunError(f"Head {head!r} is unknown; use softmax or arcface.")
@@ -89,9 +91,20 @@ def build(
         return Recognizer(features, dimension, identities, name=name, size=size, width=width, classifier=classifier)
 
 
+def check_width(width: int) -> None:
+    """Raises RunError for a network whose strided 1 x 1 convolutions would crash the process.
+
+    On processors without AVX-512 their gradients write past their memory when they have fewer than eight channels
+    (PyTorch 2.14 and 2.15, channels_last, float32).
+    """
+    if width < NARROWEST:
+        raise RunError(f"A network of width {width} is too narrow; use {NARROWEST} or more.")
+
+
 def _features(name: str, size: int, width: int) -> tuple[nn.Module, int]:
     """The network before its classifier, and its dimension."""
     if name == "resnet-18":
+        check_width(width)
         return _ResNet18(width), 8 * width
     if name == "inception-resnet-v1":
         if size < 80:

@@ -33,7 +33,7 @@ USUAL = {
     "expectations": "Expectation(at_most=99), Expectation(group='others', at_least=0)",
     "data_seed": 0,
 }
-SMALL = Scratch(width=4, size=32, train=TrainSettings(epochs=2, batch_size=8))
+SMALL = Scratch(width=8, size=32, train=TrainSettings(epochs=2, batch_size=8))
 
 
 @pytest.fixture(scope="session")

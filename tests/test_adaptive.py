@@ -20,7 +20,7 @@ from faceguard.identities import Faces
 from faceguard.study import protect_faces
 from faceguard.train import TrainSettings
 
-SCRATCH = Scratch(width=4, size=8, train=TrainSettings(epochs=1, batch_size=6))
+SCRATCH = Scratch(width=8, size=8, train=TrainSettings(epochs=1, batch_size=6))
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_noise_comes_before_another_change_of_the_batch_and_at_the_size_of_train
         seen.append(x)
         return x, y
 
-    adversary = NoiseAugmented(then=Scratch(width=4, size=16, train=TrainSettings(epochs=1, batch_size=6)), share=1.0)
+    adversary = NoiseAugmented(then=Scratch(width=8, size=16, train=TrainSettings(epochs=1, batch_size=6)), share=1.0)
     adversary.attack(make_fabric(device="cpu"), train, test, seed=0, change_batch=look)
     with_noise = torch.cat(seen)
     seen.clear()

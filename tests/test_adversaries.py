@@ -27,7 +27,7 @@ from faceguard.runs import save_run
 from faceguard.train import Epoch, TrainSettings
 
 TRAIN = TrainSettings(epochs=2, batch_size=8)
-SCRATCH = Scratch(width=4, size=8, train=TRAIN)
+SCRATCH = Scratch(width=8, size=8, train=TRAIN)
 FABRIC = make_fabric(device="cpu")
 ADVERSARIES = {
     "softmax": SCRATCH,
@@ -54,7 +54,7 @@ def data(tmp_path_factory, faces):
     """A data folder with a run in it: what ``weights`` names."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "run").mkdir()
-    model = build("resnet-18", identities=3, size=8, width=4, seed=7).eval()
+    model = build("resnet-18", identities=3, size=8, width=8, seed=7).eval()
     save_run(folder / "run", model, faces[0], TRAIN, [Epoch(number=1, loss=1.0, accuracy=0.5)])
     return folder
 
@@ -82,7 +82,7 @@ def test_an_attack_has_its_shapes_and_the_same_seed_gives_the_same_one(name, fac
 
 @pytest.mark.parametrize("head", ["softmax", "arcface"])
 def test_what_is_separable_is_learnt(faces, head):
-    adversary = replace(SCRATCH, head=head, width=8, train=TrainSettings(epochs=12, batch_size=8))
+    adversary = replace(SCRATCH, head=head, train=TrainSettings(epochs=25, batch_size=8))
     attack = adversary.attack(FABRIC, *faces, seed=0)
     assert (attack.predictions[-1] == faces[1].labels).mean() > 0.8
 

@@ -28,14 +28,14 @@ def faces():
 
 @pytest.fixture(scope="module")
 def bank(faces):
-    source = build("resnet-18", identities=4, size=SIZE, width=4, seed=0).eval()
+    source = build("resnet-18", identities=4, size=SIZE, width=8, seed=0).eval()
     return NoiseBank(
         rows=torch.zeros(4, 3, SIZE, SIZE, dtype=torch.int8),
         identities=NAMES,
         epsilon=16 / 255,
         form="class-wise",
         seed=0,
-        source_model={"name": "resnet-18", "identities": 4, "size": SIZE, "width": 4},
+        source_model={"name": "resnet-18", "identities": 4, "size": SIZE, "width": 8},
         centroids=centroids(source, faces),
         source_weights=source.state_dict(),
     )

@@ -23,7 +23,7 @@ from faceguard.uploads import Upload
 
 SMALL = AuditSize(others=3, photos=6)
 TINY = AuditSettings(
-    size=SMALL, scratch=Scratch(width=4, size=32, train=TrainSettings(epochs=2, batch_size=16)), seeds=2
+    size=SMALL, scratch=Scratch(width=8, size=32, train=TrainSettings(epochs=2, batch_size=16)), seeds=2
 )
 
 
@@ -44,7 +44,7 @@ def strangers(tmp_path_factory):
 def extractor(tmp_path_factory):
     """A run folder with a network that was never trained: it compares colours and shapes all the same."""
     folder = tmp_path_factory.mktemp("extractor")
-    model = build("resnet-18", identities=2, size=32, width=4, seed=0)
+    model = build("resnet-18", identities=2, size=32, width=8, seed=0)
     save_run(folder, model.eval(), synthetic_faces(2, 1, size=32, seed=0), TrainSettings(epochs=1), [])
     return folder
 

@@ -107,7 +107,7 @@ def test_rows_are_subtracted_from_their_identity_in_whole_levels_within_the_rang
 
 def test_the_attack_is_what_the_next_adversary_makes_of_the_cleaned_faces():
     train, test = tiny_faces(3, 6, seed=0), tiny_faces(3, 2, seed=1)
-    then = Scratch(width=4, size=8, train=TrainSettings(epochs=1, batch_size=6))
+    then = Scratch(width=8, size=8, train=TrainSettings(epochs=1, batch_size=6))
     rows = np.clip(estimate_rows(train, epsilon=EPSILON, seed=4), -16, 16)
     fabric = make_fabric(device="cpu")
     expected = then.attack(fabric, subtract_rows(train, rows), test, seed=4)

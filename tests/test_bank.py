@@ -19,9 +19,9 @@ from tests.small import EPSILON, tiny_bank, tiny_noise
 
 
 def with_source(size=16):
-    source = build("resnet-18", identities=3, size=size, width=4, seed=1).eval()
-    shape = {"name": "resnet-18", "identities": 3, "size": size, "width": 4}
-    centroids = torch.nn.functional.normalize(torch.randn(3, 32, generator=generator(0, "c")), dim=1)
+    source = build("resnet-18", identities=3, size=size, width=8, seed=1).eval()
+    shape = {"name": "resnet-18", "identities": 3, "size": size, "width": 8}
+    centroids = torch.nn.functional.normalize(torch.randn(3, 64, generator=generator(0, "c")), dim=1)
     return source, tiny_bank(size=size, source_model=shape, source_weights=source.state_dict(), centroids=centroids)
 
 
@@ -108,16 +108,16 @@ def test_a_bank_without_its_source_model_says_so():
 
 
 def test_a_sample_wise_bank_takes_at_most_one_and_a_tenth_bytes_per_value(path):
-    rows = torch.randint(-127, 128, (1000, 3, 32, 32), generator=generator(0, "rows")).to(torch.int8)
-    keys = tuple(f"some folder/of a person/photo {i:06}.jpg" for i in range(1000))
-    source = build("resnet-18", identities=3, size=16, width=4, seed=1)
+    rows = torch.randint(-127, 128, (2000, 3, 32, 32), generator=generator(0, "rows")).to(torch.int8)
+    keys = tuple(f"some folder/of a person/photo {i:06}.jpg" for i in range(2000))
+    source = build("resnet-18", identities=3, size=16, width=8, seed=1)
     made = NoiseBank(
         rows=rows,
         identities=keys,
         epsilon=EPSILON,
         form="sample-wise",
         seed=0,
-        source_model={"name": "resnet-18", "identities": 3, "size": 32, "width": 4},
+        source_model={"name": "resnet-18", "identities": 3, "size": 32, "width": 8},
         source_weights=source.state_dict(),
     )
     made.save(path)

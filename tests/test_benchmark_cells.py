@@ -3,7 +3,7 @@
 from benchmarks import cells
 from faceguard.recognizer import Recognizer
 
-TINY = cells.Sweep(photos=8, held_out=4, epochs=2, batch_size=4, width=2, size=16)
+TINY = cells.Sweep(photos=8, held_out=4, epochs=2, batch_size=4, width=8, size=16)
 
 
 def test_both_sides_train_and_try_as_often_and_the_cell_alone_goes_on_to_embed(monkeypatch):

@@ -7,7 +7,7 @@ from eval.countermeasures import COUNTERMEASURES
 from faceguard.countermeasure import Countermeasure
 from faceguard.recognizer import Recognizer
 
-TINY = countermeasures.Loop(photos=8, batch_size=4, width=2, size=16)
+TINY = countermeasures.Loop(photos=8, batch_size=4, width=8, size=16)
 
 
 def test_everything_that_changes_a_batch_is_measured():

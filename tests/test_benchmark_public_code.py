@@ -11,7 +11,7 @@ from benchmarks import public_code
 from benchmarks.public_code import LIMITS, OneRound, differences, ours, public
 from faceguard.recognizer import Recognizer
 
-TINY = OneRound(form="class-wise", photos=24, train_steps=2, pgd_steps=2, width=4, batch_size=8, size=16)
+TINY = OneRound(form="class-wise", photos=24, train_steps=2, pgd_steps=2, width=8, batch_size=8, size=16)
 FORMS = pytest.mark.parametrize("one", [TINY, replace(TINY, form="sample-wise")], ids=lambda one: one.form)
 
 

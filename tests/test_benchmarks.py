@@ -24,7 +24,7 @@ KEYS = {
     "settings",
     "notes",
 }
-TINY = generation.Network(width=4, train_steps=3, photos=16, size=32, batch_size=8)
+TINY = generation.Network(width=8, train_steps=3, photos=16, size=32, batch_size=8)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_both_sides_of_the_generation_make_the_same_passes(counted_passes):
 
 @pytest.mark.parametrize("kind", ["recognizer", "classifier"])
 def test_both_sides_of_the_training_make_the_same_passes(counted_passes, kind):
-    tiny = training.Training(model="resnet-18", photos=8, batch_size=4, width=2, size=16, kind=kind)
+    tiny = training.Training(model="resnet-18", photos=8, batch_size=4, width=8, size=16, kind=kind)
     training.one_epoch(tiny)()
     training.bare_epoch(tiny)()
     assert counted_passes == {"train": 16, "pgd": 0, "error": 0}
@@ -93,7 +93,7 @@ def test_both_sides_of_the_training_make_the_same_passes(counted_passes, kind):
 
 def test_training_measures_recognizers_and_a_classifier_each_with_its_limit():
     tiny = [
-        replace(one, photos=4, batch_size=2, width=2) for one in (training.TRAININGS[0], *training.CLASSIFIERS.values())
+        replace(one, photos=4, batch_size=2, width=8) for one in (training.TRAININGS[0], *training.CLASSIFIERS.values())
     ]
     assert [(one.name, one.limit) for one in training.run(tiny, repetitions=1)] == [
         ("training, resnet-18", 1.1),
@@ -121,7 +121,7 @@ def test_bf16_has_a_limit_on_wide_networks_alone():
 
 
 def test_embedding_runs_on_random_faces():
-    (found,) = map(content, embedding.run(photos=3, width=2, repetitions=1))
+    (found,) = map(content, embedding.run(photos=3, width=8, repetitions=1))
     assert found["settings"] == {"photos": 3, "size": 112, "batch_size": 64, "faces": "random"}
 
 

@@ -14,7 +14,7 @@ from faceguard.readers.record import Record
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.train import TrainSettings
 
-ADVERSARY = Scratch(width=4, size=32, train=TrainSettings(epochs=1, batch_size=4))
+ADVERSARY = Scratch(width=8, size=32, train=TrainSettings(epochs=1, batch_size=4))
 PICTURES = synthetic_faces(3, 2, size=32, seed=1)
 PAIRS = LfwPairs(
     records=[Record(key, "someone", lambda: None, None) for key in PICTURES.keys],

@@ -30,7 +30,7 @@ def weights(tmp_path):
     def write(seed):
         folder = tmp_path / f"weights-{seed}" / "network"  # the same name: bytes alone tell them apart
         folder.mkdir(parents=True, exist_ok=True)
-        model = build("resnet-18", identities=2, size=32, width=4, seed=seed).eval()
+        model = build("resnet-18", identities=2, size=32, width=8, seed=seed).eval()
         save_run(folder, model, TRAIN, TrainSettings(epochs=1), [Epoch(number=1, loss=1.0, accuracy=0.5)])
         return str(folder)
 

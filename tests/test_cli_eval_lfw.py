@@ -21,7 +21,7 @@ def model(tmp_path_factory):
     from faceguard.readers.synthetic import synthetic_faces
 
     folder = tmp_path_factory.mktemp("model")
-    network = build("resnet-18", identities=2, size=32, width=4, seed=0)
+    network = build("resnet-18", identities=2, size=32, width=8, seed=0)
     save_run(folder, network, synthetic_faces(2, 1, size=32, seed=0), TrainSettings(), [])
     return folder
 

@@ -98,7 +98,7 @@ def learnt(tmp_path_factory):
     """A bank with a source model that knows three synthetic identities."""
     settings = NoiseSettings(train_steps=20, batch_size=12, stop_error=0.3, learning_rate=0.1)
     faces = synthetic_faces(3, 6, size=32, seed=0)
-    bank = learn_bank(make_fabric(device="cpu"), faces, settings, source_model=SourceModel(width=4), seed=0)
+    bank = learn_bank(make_fabric(device="cpu"), faces, settings, source_model=SourceModel(width=8), seed=0)
     path = tmp_path_factory.mktemp("learnt") / "b.safetensors"
     bank.save(path)
     return path

@@ -19,9 +19,9 @@ from faceguard.train import TrainSettings
 TINY = DemoSettings(
     identities=6,
     photos=8,
-    source_model=SourceModel(width=4),
+    source_model=SourceModel(width=8),
     noise=NoiseSettings(train_steps=4, batch_size=16, stop_error=0.9, max_rounds=5),
-    adversary=Scratch(width=4, size=32, train=TrainSettings(epochs=3, batch_size=16)),
+    adversary=Scratch(width=8, size=32, train=TrainSettings(epochs=3, batch_size=16)),
 )
 
 

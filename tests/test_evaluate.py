@@ -121,7 +121,7 @@ def test_a_missing_groups_file_and_unknown_names_are_said(tmp_path):
 
 def test_a_real_recognizer_goes_through(tmp_path):
     run = Run(
-        model=build("resnet-18", identities=2, size=32, width=4, seed=0).eval(), identities=NAMES, trained_on=set()
+        model=build("resnet-18", identities=2, size=32, width=8, seed=0).eval(), identities=NAMES, trained_on=set()
     )
     large = faces(KEYS)
     large = Faces(

@@ -34,7 +34,7 @@ def faces():
 def run(tmp_path_factory, faces):
     """A run folder of an untrained network: features enough to compare faces with."""
     folder = tmp_path_factory.mktemp("run")
-    model = build("resnet-18", identities=4, size=32, width=4, seed=7).eval()
+    model = build("resnet-18", identities=4, size=32, width=8, seed=7).eval()
     save_run(folder, model, faces[0], TrainSettings(epochs=1), CURVE)
     return folder
 

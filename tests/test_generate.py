@@ -16,7 +16,7 @@ from faceguard.noise import NoiseSettings
 from faceguard.readers.synthetic import synthetic_faces
 
 QUICK = NoiseSettings(train_steps=8, batch_size=16, stop_error=0.3, max_rounds=30, learning_rate=0.1)
-SMALL = SourceModel(width=4)
+SMALL = SourceModel(width=8)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def test_a_class_wise_bank_has_a_row_for_every_identity_and_remembers_its_source
     assert bank.rows.shape == (4, 3, 16, 16)
     assert bank.identities == faces.names
     assert (bank.form, bank.epsilon, bank.seed) == ("class-wise", QUICK.epsilon, 3)
-    assert bank.source_model == {"name": "resnet-18", "width": 4, "size": 16, "identities": 4}
-    assert bank.centroids.shape == (4, 32)
+    assert bank.source_model == {"name": "resnet-18", "width": 8, "size": 16, "identities": 4}
+    assert bank.centroids.shape == (4, 64)
     torch.testing.assert_close(bank.centroids.norm(dim=1), torch.ones(4))
 
 

@@ -16,7 +16,7 @@ def faces():
 
 
 def test_embeddings_predictions_and_centroids_do_not_depend_on_the_batch(faces):
-    model = build("resnet-18", identities=6, size=16, width=4, seed=0).eval()
+    model = build("resnet-18", identities=6, size=16, width=8, seed=0).eval()
     whole = embed(model, faces)
     torch.testing.assert_close(embed(model, faces, batch_size=7), whole, rtol=1e-4, atol=1e-5)
     with torch.no_grad():

@@ -43,8 +43,14 @@ def test_pixels_become_logits_and_the_gradient_reaches_every_weight(size, name):
     assert all(weight.grad is not None and bool(weight.grad.abs().sum() > 0) for weight in network.parameters())
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_that_would_crash_some_processors_is_refused(name):
+    with pytest.raises(RunError, match="width 4 is too narrow; use 8 or more"):
+        build_network(name, classes=3, size=32, width=4, seed=0)
+
+
 def test_weights_follow_the_seed():
-    first, again, other = (build_network("resnet-18", classes=3, size=32, width=4, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (build_network("resnet-18", classes=3, size=32, width=8, seed=seed) for seed in (1, 1, 2))
     photo = torch.rand(2, 3, 32, 32)
     assert torch.equal(first.eval()(photo), again.eval()(photo))
     assert not torch.equal(first(photo), other.eval()(photo))

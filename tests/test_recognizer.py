@@ -15,9 +15,9 @@ def pixels(count=2, size=32, *, seed=0):
     return torch.rand(count, 3, size, size, generator=generator(seed, "pixels"))
 
 
-@pytest.mark.parametrize(("name", "size", "dimension"), [("resnet-18", 32, 32), ("inception-resnet-v1", 80, 512)])
+@pytest.mark.parametrize(("name", "size", "dimension"), [("resnet-18", 32, 64), ("inception-resnet-v1", 80, 512)])
 def test_logits_and_unit_embeddings_have_their_shapes(name, size, dimension):
-    model = build(name, identities=5, size=size, width=4, seed=0).eval()
+    model = build(name, identities=5, size=size, width=8, seed=0).eval()
     with torch.no_grad():
         logits, embeddings = model(pixels(size=size)), model.embed(pixels(size=size))
     assert logits.shape == (2, 5)
@@ -31,7 +31,7 @@ def test_logits_and_unit_embeddings_have_their_shapes(name, size, dimension):
 @pytest.mark.parametrize("size", [8, 16, 64, 112])
 def test_resnet_18_takes_faces_of_any_size(size):
     with torch.no_grad():
-        assert build("resnet-18", identities=3, size=size, width=4, seed=0).eval()(pixels(size=size)).shape == (2, 3)
+        assert build("resnet-18", identities=3, size=size, width=8, seed=0).eval()(pixels(size=size)).shape == (2, 3)
 
 
 def test_resnet_18_sees_a_112_px_face_at_4_px_in_its_last_stage_and_has_the_published_size_at_width_64():
@@ -55,19 +55,24 @@ def test_inception_resnet_standardizes_inside_as_its_publisher_does():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_same_seed_gives_the_same_initial_weights_and_another_does_not(name):
-    first, again, other = (build(name, identities=3, size=80, width=4, seed=seed).state_dict() for seed in (0, 0, 1))
+    first, again, other = (build(name, identities=3, size=80, width=8, seed=seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(value, again[key]) for key, value in first.items())
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
 
 
+def test_a_network_that_would_crash_some_processors_is_refused():
+    with pytest.raises(RunError, match="width 7 is too narrow; use 8 or more"):
+        build("resnet-18", identities=3, size=32, width=7, seed=0)
+
+
 def test_building_leaves_the_callers_draws_alone():
     before = torch.get_rng_state()
-    build("resnet-18", identities=3, size=16, width=4, seed=0)
+    build("resnet-18", identities=3, size=16, width=8, seed=0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_channels_last_memory_changes_nothing_but_rounding():
-    model = build("resnet-18", identities=3, size=32, width=4, seed=0).eval()
+    model = build("resnet-18", identities=3, size=32, width=8, seed=0).eval()
     with torch.no_grad():
         plain = model(pixels())
         turned = model.to(memory_format=torch.channels_last)(pixels().to(memory_format=torch.channels_last))

@@ -18,7 +18,7 @@ CURVE = [Epoch(number=1, loss=1.5, accuracy=0.5, measured={"all": 0.25})]
 
 @pytest.fixture
 def saved(tmp_path):
-    model = build("resnet-18", identities=3, size=32, width=4, seed=7).eval()
+    model = build("resnet-18", identities=3, size=32, width=8, seed=7).eval()
     save_run(tmp_path / ".", model, synthetic_faces(3, 2, size=32, seed=0), TrainSettings(epochs=1), CURVE)
     return tmp_path, model
 
@@ -44,7 +44,7 @@ def test_run_json_says_what_was_done(saved):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("model", {"name": "resnet-18", "size": 32, "width": 8}), ("identities", ["anna"]), ("model", 3), ("trained_on", 3)],
+    [("model", {"name": "resnet-18", "size": 32, "width": 16}), ("identities", ["anna"]), ("model", 3), ("trained_on", 3)],
 )  # fmt: skip
 def test_a_run_whose_parts_disagree_is_damaged(saved, key, value):
     about = json.loads((saved[0] / "run.json").read_text())
