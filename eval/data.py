@@ -66,7 +66,7 @@ class StudyData:
         if arm == "clean":
             return self.train
         seed = self.study.data_seed
-        bank = self.bank(condition.noise)
+        bank = self.bank(condition.noises[arm])
         protected = self.protected(condition)
         rows = assign_rows(bank, protected, condition.assign, seed=seed, faces=self.train)
         noise = random_bank(bank, seed=seed) if arm == "random" else bank

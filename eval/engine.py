@@ -20,7 +20,7 @@ from faceguard.device import make_fabric
 from faceguard.errors import DataError
 from faceguard.identities import Faces
 from faceguard.readers.lfw import LfwPairs, read_pairs
-from faceguard.study import ARMS, Arm
+from faceguard.study import Arm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def jobs_of(plan: Plan, only: str = "*") -> list[Job]:
         Job(condition=condition, arm=arm, seed=seed)
         for condition in study.conditions
         for seed in seeds_of(plan, condition)
-        for arm in ARMS
+        for arm in condition.arms
     ]
     found = [job for job in jobs if fnmatchcase(job.label, only)]
     if not found:

@@ -18,6 +18,7 @@ from eval.surviving import SurvivalStudy
 from faceguard.adversary import Adversary
 from faceguard.assign import Assign
 from faceguard.errors import DataError
+from faceguard.study import Arm
 from faceguard.uploads import Upload
 
 
@@ -37,7 +38,8 @@ class Condition:
     PLAIN or a name of the study's own. ``protected`` counts identities (None: all of them), ``photos`` is the share of
     each one's photos that carry noise. With ``noisy_others`` the others' photos carry random rows of the same kind in
     both noisy arms: then nobody can tell the protected by the mere presence of noise. ``original`` applies the noise as
-    the authors' public code does. ``seeds`` replaces the adversary's own.
+    the authors' public code does. ``maximizing`` names error-maximizing noise of the study's own: a fourth arm, which decides
+    nothing. ``seeds`` replaces the adversary's own.
     """
 
     adversary: str = "resnet-18"
@@ -48,6 +50,7 @@ class Condition:
     assign: Assign = "round-robin"
     noisy_others: bool = False
     original: bool = False
+    maximizing: str | None = None
     seeds: tuple[int, ...] | None = None
 
     @property
@@ -60,6 +63,21 @@ class Condition:
             parts.append(self.assign)
         parts += [word for word, said in (("noisy others", self.noisy_others), ("original", self.original)) if said]
         return ", ".join(parts)
+
+    @property
+    def noises(self) -> dict[Arm, str]:
+        """The noise of every arm that carries any; the random arm's is like ``noise``."""
+        wanted: dict[Arm, str | None] = {
+            "random": self.noise,
+            "error-minimizing": self.noise,
+            "error-maximizing": self.maximizing,
+        }
+        return {arm: noise for arm, noise in wanted.items() if noise is not None}
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """What it is judged with: clean, and whatever carries noise."""
+        return ("clean", *self.noises)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +137,8 @@ class FaceStudy:
     def __post_init__(self) -> None:
         names = [condition.name for condition in self.conditions]
         problems = [f"{name} is stated twice" for name in sorted(set(names)) if names.count(name) > 1]
-        unknown = {condition.noise for condition in self.conditions} - {SHIPPED, PLAIN, *self.noises}
+        named = {noise for condition in self.conditions for noise in condition.noises.values()}
+        unknown = named - {SHIPPED, PLAIN, *self.noises}
         problems += [f"the noise {name!r} is not among the study's noises" for name in sorted(unknown)]
         if problems or not names:
             raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no conditions") + ".")

@@ -97,19 +97,21 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
 
 def _conditions(conditions: Sequence[Json]) -> Iterator[str]:
     lfw = any("lfw" in condition["arms"]["clean"] for condition in conditions)
+    maximizing = any("error-maximizing" in condition["arms"] for condition in conditions)
     yield (
         "| condition | seeds | protected: clean | random (best) | error-minimizing (best) | within | others: clean"
         " | error-minimizing | AUC protected: clean | error-minimizing |"
         + (" LFW AUC: clean | error-minimizing |" if lfw else "")
+        + (" protected: error-maximizing (best) |" if maximizing else "")
         + " verdict |"
     )
-    yield "|---" * (11 + 2 * lfw) + "|"
+    yield "|---" * (11 + 2 * lfw + maximizing) + "|"
     for condition in conditions:
-        yield _condition(condition, lfw)
+        yield _condition(condition, lfw, maximizing)
     yield ""
 
 
-def _condition(condition: Json, lfw: bool) -> str:
+def _condition(condition: Json, lfw: bool, maximizing: bool) -> str:
     arms = condition["arms"]
     rank1 = {arm: found["recognition"] for arm, found in arms.items()}
     cells = [condition["name"], str(len(condition["seeds"])), _interval(rank1["clean"]["protected"]["last"])]
@@ -119,6 +121,9 @@ def _condition(condition: Json, lfw: bool) -> str:
     cells += [_mean(arms[arm]["verification"].get("protected", {}).get("auc")) for arm in ("clean", "error-minimizing")]
     if lfw:
         cells += [_mean(arms[arm].get("lfw", {}).get("auc"), 4) for arm in ("clean", "error-minimizing")]
+    if maximizing:
+        found = rank1.get("error-maximizing")
+        cells.append("" if found is None else _last_and_best(found["protected"]))
     return "| " + " | ".join([*cells, condition["verdict"]]) + " |"
 
 

@@ -17,7 +17,7 @@ from faceguard.errors import DataError
 from faceguard.measures import measure_arm
 from faceguard.outputs import write_json
 from faceguard.report import write_report
-from faceguard.study import ARMS, make_groups
+from faceguard.study import make_groups
 
 Json = dict[str, Any]
 
@@ -52,7 +52,7 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
         "verdict": conclude(conditions, not_run),
         "conditions": conditions,
         "expectations": _expectations(study.expectations, conditions),
-        "noise": {noise: visibility(data, noise) for noise in dict.fromkeys(c.noise for c in run)},
+        "noise": {noise: visibility(data, noise) for noise in _noises(run)},
         "settings": _settings(plan, data),
         "pictures": [],
     }
@@ -66,12 +66,13 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
 
 def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bool) -> tuple[Json, float]:
     """One condition of result.json, and the seconds that its cells took."""
-    if read_only and not data.has_bank(condition.noise):
-        raise CellMissingError(f"The noise {condition.noise} has not been learnt; run the recipe without --judge.")
+    for noise in condition.noises.values():
+        if read_only and not data.has_bank(noise):
+            raise CellMissingError(f"The noise {noise} has not been learnt; run the recipe without --judge.")
     protected, seeds = data.protected(condition), list(seeds_of(plan, condition))
     groups = make_groups(data.test, protected)
     arms, seconds = {}, 0.0
-    for arm in ARMS:
+    for arm in condition.arms:
         jobs = [Job(condition=condition, arm=arm, seed=seed) for seed in seeds]
         cells = [cell_of(plan, job, read_only=read_only) for job in jobs]
         seconds += sum(float(cell["seconds"]) for cell in cells)
@@ -90,6 +91,10 @@ def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bo
     }
     found = judge(measured)
     return measured | {"verdict": found.outcome, "reasons": found.reasons}, seconds
+
+
+def _noises(conditions: list[Condition]) -> list[str]:
+    return list(dict.fromkeys(noise for condition in conditions for noise in condition.noises.values()))
 
 
 def _expectations(expected: tuple[Expectation, ...], conditions: list[Json]) -> dict[str, bool]:

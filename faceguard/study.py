@@ -24,8 +24,12 @@ from faceguard.identities import Faces
 from faceguard.smooth import smooth
 from faceguard.verification import Verification
 
-Arm = Literal["clean", "random", "error-minimizing"]
-ARMS: tuple[Arm, ...] = ("clean", "random", "error-minimizing")
+Arm = Literal["clean", "random", "error-minimizing", "error-maximizing"]
+ARMS: tuple[Arm, ...] = (
+    "clean",
+    "random",
+    "error-minimizing",
+)  # what every verdict needs; the fourth stands beside them
 
 
 @dataclass(frozen=True, kw_only=True)

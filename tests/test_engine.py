@@ -39,6 +39,19 @@ def test_a_study_writes_its_report_and_trains_every_cell_once(tmp_path, study, t
     assert (tmp_path / "runs" / "tiny" / "result.json").read_bytes() == before
 
 
+def test_an_error_maximizing_arm_stands_beside_the_others_and_decides_nothing(tmp_path, study, trainings):
+    study("--seeds", "1")
+    three = result(tmp_path)
+    code, *_ = study("--seeds", "1", conditions="(Condition(adversary='small', protected=2, maximizing='plain'),)")
+    found = result(tmp_path)
+    arms = found["conditions"][0]["arms"]
+    assert (code, set(arms)) == (0, {*ARMS, "error-maximizing"})
+    assert arms["error-maximizing"] == arms["error-minimizing"]  # the two banks are the same here
+    assert found["verdict"] == three["verdict"]
+    assert set(found["noise"]) == {"shipped", "plain"}
+    assert "error-maximizing" in (tmp_path / "runs" / "tiny" / "report.html").read_text()
+
+
 def test_the_same_seed_gives_the_same_result_from_nothing(tmp_path, study, trainings):
     study("--seeds", "1")
     before = (tmp_path / "runs" / "tiny" / "result.json").read_bytes()

@@ -85,6 +85,20 @@ def test_the_page_shows_command_hardware_controls_and_what_was_missed(run, tmp_p
     assert "**Protected in the only condition that was run.**" in page
 
 
+def test_an_error_maximizing_arm_has_a_column_that_is_blank_where_it_was_not_run(run, tmp_path):
+    content = json.loads((run / "result.json").read_text())
+    (condition,) = content["conditions"]
+    more = {**condition["arms"], "error-maximizing": arm(0.21, 0.6)}
+    content["conditions"].append({**condition, "name": "four arms", "arms": more})
+    (run / "result.json").write_text(json.dumps(content))
+    ledger.record(run, tmp_path / "results")
+    header, line, three, four = [row for row in ledger.page(tmp_path / "results").splitlines() if row[:1] == "|"][:4]
+    assert header.endswith("| protected: error-maximizing (best) | verdict |")
+    assert len({row.count("|") for row in (header, line, three, four)}) == 1
+    assert three.endswith("|  | protected |")
+    assert four.endswith("| 0.210 (0.110 to 0.310), best 0.210 | protected |")
+
+
 def test_numbers_that_one_noise_lacks_are_blank_and_those_that_another_adds_are_shown(run, tmp_path):
     content = json.loads((run / "result.json").read_text())
     content["noise"]["coarse"] = {"lpips": 0.25, "photo_psnr": 38.5}

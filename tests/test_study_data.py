@@ -9,6 +9,7 @@ from commands import coarse_bank, quick_noise
 from PIL import Image
 from studies import data, trainings  # noqa: F401
 
+import eval.data
 from eval.banks import BankRecipe
 from eval.data import StudyData
 from eval.experiment import Condition, FaceStudy
@@ -47,6 +48,20 @@ def test_the_protected_alone_carry_noise_and_only_in_the_noisy_arms(data, traini
     everybody = replace(TWO, protected=None)
     assert found.protected(everybody) == list(found.train.names)
     assert carrying(found, everybody, "random").all()
+
+
+def test_the_error_maximizing_arm_carries_noise_of_its_own_and_nobody_else_does(data, trainings, monkeypatch, tmp_path):
+    other = replace(coarse_bank(), rows=-coarse_bank().rows)
+    monkeypatch.setitem(eval.data.WITH_THE_PACKAGE, "plain", lambda: other)
+    found, four = loaded(data, tmp_path), replace(TWO, maximizing="plain")
+    assert (TWO.arms, four.arms[3:], four.name) == (four.arms[:3], ("error-maximizing",), TWO.name)
+    assert np.array_equal(carrying(found, four, "error-maximizing"), of_protected(found, TWO))
+    clean, *noisy = (found.training(four, arm).pixels.astype(int) for arm in ("clean", *four.arms[2:]))
+    minimized, maximized = (one - clean for one in noisy)
+    middle = (clean >= 16) & (clean <= 239)  # elsewhere the pixel range cuts the noise
+    assert np.array_equal(minimized[middle], -maximized[middle])
+    for arm in TWO.arms:
+        assert np.array_equal(found.training(four, arm).pixels, found.training(TWO, arm).pixels)
 
 
 def test_a_larger_share_contains_a_smaller_one(data, trainings, tmp_path):
