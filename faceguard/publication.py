@@ -3,7 +3,8 @@
 A published photo shows the face at some size, compressed, and its trainer finds and aligns it anew, a little off. Here a
 crop of S x S pixels is scaled to a face of random size (one for the batch), compressed as JPEG with a quality of each
 photo's own (4:2:0 chroma; kornia), and cut out again through a similarity that misses the true one a little, bilinear
-without smoothing, as recognizers do it.
+without smoothing, as recognizers do it. Half of the photos lose their colours, as a trainer may turn all of them gray: noise
+that lies in the colours alone would be gone (docs/adr/0008).
 
 B batch, S crop size; pixels float32 in [0, 1]. The expectation over such draws follows Athalye et al. 2018.
 """
@@ -23,7 +24,7 @@ class Publication:
     """The ranges that are drawn from: sizes of the face over S, qualities, and how far the new alignment misses.
 
     ``shift`` in pixels of the crop, ``turn`` in degrees and ``zoom`` as a share are the largest, drawn uniformly. A
-    share ``compressed`` of the batches is compressed at all.
+    share ``compressed`` of the batches is compressed at all, and a share ``gray`` of the photos is gray.
     """
 
     scale: tuple[float, float] = (0.7, 1.5)
@@ -32,13 +33,16 @@ class Publication:
     shift: float = 1.0
     turn: float = 3.0
     zoom: float = 0.05
+    gray: float = 0.5
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """B x 3 x S x S to the same shape; draws from the global generator, so seed it around the call."""
         from kornia.enhance import jpeg_codec_differentiable
 
         size = pixels.shape[-1]
-        placed = F.interpolate(pixels, size=self._draw_side(size), mode="bicubic", antialias=True).clamp(0, 1)
+        placed = F.interpolate(
+            self._without_colour(pixels), size=self._draw_side(size), mode="bicubic", antialias=True
+        ).clamp(0, 1)
         if float(torch.rand(())) < self.compressed:
             low, high = self.quality
             quality = low + (high - low) * torch.rand(len(pixels), device=pixels.device)
@@ -46,6 +50,13 @@ class Publication:
         grid = F.affine_grid(self._draw_misses(pixels, size), [len(pixels), 3, size, size], align_corners=False)
         aligned = F.grid_sample(placed, grid.to(placed.dtype), padding_mode="border", align_corners=False)
         return aligned.contiguous(memory_format=torch.channels_last)
+
+    def _without_colour(self, pixels: Tensor) -> Tensor:
+        """Each photo as it is, or its luma (BT.601) three times; JPEG keeps luma and chroma apart, so the order is free."""
+        from kornia.color import rgb_to_grayscale
+
+        gray = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < self.gray
+        return torch.where(gray, rgb_to_grayscale(pixels), pixels)
 
     def _draw_side(self, size: int) -> int:
         """The face's side in the photo: log-uniform, in whole blocks of JPEG."""

@@ -12,7 +12,7 @@ from small import QUICK, learn, tiny_faces
 
 from faceguard.publication import Publication
 
-NOTHING = Publication(scale=(1, 1), compressed=0, shift=0, turn=0, zoom=0)
+NOTHING = Publication(scale=(1, 1), compressed=0, shift=0, turn=0, zoom=0, gray=0)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_publishing_that_does_nothing_changes_nothing(face):
 
 def test_jpeg_is_pillows_within_two_levels(face):
     quality = 75
-    ours = publish(Publication(scale=(1, 1), quality=(quality, quality), compressed=1, shift=0, turn=0, zoom=0), face)
+    ours = publish(replace(NOTHING, quality=(quality, quality), compressed=1), face)
     file = io.BytesIO()
     Image.fromarray((face[0].permute(1, 2, 0) * 255).byte().numpy()).save(file, "JPEG", quality=quality, subsampling=2)
     pillows = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255
@@ -49,7 +49,7 @@ def test_the_new_alignment_misses_by_no_more_than_it_may(seed):
     """A bright spot moves by the shift, and further out by the turn and the zoom."""
     spot = torch.zeros(1, 3, 64, 64)
     spot[..., 30:34, 30:34] = 1
-    published = publish(Publication(scale=(1, 1), compressed=0, shift=2, turn=0, zoom=0), spot, seed)[0, 0]
+    published = publish(replace(NOTHING, shift=2), spot, seed)[0, 0]
     y, x = (float((published * torch.arange(64.0).view(shape)).sum() / published.sum()) for shape in ((-1, 1), (1, -1)))
     assert max(abs(y - 31.5), abs(x - 31.5)) <= 2.01
     assert max(abs(y - 31.5), abs(x - 31.5)) > 0.05
@@ -69,9 +69,20 @@ def test_the_size_of_the_face_is_drawn_between_its_ends_and_smaller_faces_lose_d
     assert min(sides) >= 64 and max(sides) <= 256 and len(set(sides)) > 6
     losses = []
     for scale in (0.5, 2):
-        published = publish(Publication(scale=(scale, scale), compressed=0, shift=0, turn=0, zoom=0), face)
+        published = publish(replace(NOTHING, scale=(scale, scale)), face)
         losses.append(float((published - face).abs().mean()))
     assert losses[0] > 3 * losses[1]
+
+
+def test_about_half_of_the_photos_are_gray_as_pillow_sees_them_and_the_others_untouched(face):
+    photos = face.expand(200, -1, -1, -1)[..., :16, :16]
+    published = publish(replace(NOTHING, gray=0.5), photos)
+    gray = (published.std(dim=1) < 1e-4).flatten(1).all(dim=1)
+    assert 70 <= int(gray.sum()) <= 130
+    torch.testing.assert_close(published[~gray], photos[~gray], atol=1e-5, rtol=0)
+    pixels = (photos[0].movedim(0, -1) * 255).round().byte().numpy()
+    expected = np.asarray(Image.fromarray(pixels).convert("L"))
+    assert np.abs(255 * published[gray][0, 0].numpy() - expected).max() <= 1
 
 
 def test_gradients_reach_every_pixel_through_jpeg(face):
