@@ -62,7 +62,9 @@ def run(
     where = (folder or Path(os.environ.get("FACEGUARD_DATA", "."))).absolute()
     if isinstance(study, BankRecipe):
         path = out / f"{recipe.stem}.safetensors"
-        banks.make(study.at(scale), where, path, precision=arithmetic, progress=_say_round)
+        scaled = study.at(scale)
+        faces = banks.load_source(scaled, where)
+        banks.make(scaled, faces, path, precision=arithmetic, progress=_say_round)
         return
     plan = Plan(
         recipe=recipe.absolute(), data=where, out=out, scale=scale, seeds=seeds, precision=arithmetic, stand_in=data

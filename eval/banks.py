@@ -11,6 +11,7 @@ from faceguard.decode import load_records
 from faceguard.device import Arithmetic, make_fabric
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
+from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round
 from faceguard.publication import Publication
 
@@ -21,9 +22,12 @@ WITH_THE_PACKAGE: Mapping[str, Callable[[], NoiseBank]] = {SHIPPED: default_bank
 
 @dataclass(frozen=True, kw_only=True)
 class BankRecipe:
-    """A bank to be made: ``faces`` is a folder below the data folder."""
+    """A bank to be made: ``faces`` is a folder below the data folder, or None for the training faces of the study itself.
 
-    faces: str
+    Sample-wise noise belongs to the photos that it was learnt on, so a study that carries it learns it on its own.
+    """
+
+    faces: str | None
     settings: NoiseSettings = field(default_factory=face_noise)
     source_model: SourceModel = field(default_factory=SourceModel)
     seed: int = 0
@@ -45,17 +49,24 @@ def in_colour(epsilon: float = 16 / 255) -> NoiseSettings:
 CELEBA_16 = BankRecipe(faces="celeba-100", settings=in_colour())
 
 
+def load_source(recipe: BankRecipe, data: Path) -> Faces:
+    """The faces that the bank is learnt on; raises DataError when those are a study's own."""
+    if recipe.faces is None:
+        raise DataError("This bank is learnt on a study's own faces; name it among the noises of a FaceStudy.")
+    return load_records(recipe.limits.apply(readers.find(data / recipe.faces)))
+
+
 def make(
-    recipe: BankRecipe, data: Path, out: Path, *, precision: Arithmetic, progress: Callable[[Round], None]
+    recipe: BankRecipe, faces: Faces, out: Path, *, precision: Arithmetic, progress: Callable[[Round], None]
 ) -> None:
-    """Learn the bank and write it to ``out``; resumes from ``out``.partial. Raises DataError when ``out`` exists."""
+    """Learn the bank on ``faces`` and write it to ``out``; resumes from ``out``.partial. Raises DataError when ``out`` exists."""
     if out.exists():
         raise DataError(f"{out} already exists and is not overwritten; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_name(out.name + ".partial")
     bank = learn_bank(
         make_fabric(precision=precision),
-        load_records(recipe.limits.apply(readers.find(data / recipe.faces))),
+        faces,
         recipe.settings,
         source_model=recipe.source_model,
         seed=recipe.seed,

@@ -14,7 +14,7 @@ from eval.banks import WITH_THE_PACKAGE
 from eval.experiment import Condition, FaceStudy
 from eval.scales import LIMITS, Scale
 from faceguard import face_cache, readers
-from faceguard.assign import assign_rows
+from faceguard.assign import Assign, assign_rows
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.decode import load_records
 from faceguard.device import Arithmetic, generator
@@ -22,7 +22,7 @@ from faceguard.doubts import doubts_about
 from faceguard.identities import Faces, split
 from faceguard.noise import Round
 from faceguard.readers.record import Record
-from faceguard.study import Arm, draw_protected, protect_faces, random_bank
+from faceguard.study import Arm, draw_protected, protect_faces, protect_photos, random_bank
 from faceguard.uploads import Upload, carry, upload_faces
 
 SIZE = 112
@@ -68,13 +68,12 @@ class StudyData:
         seed = self.study.data_seed
         bank = self.bank(condition.noises[arm])
         protected = self.protected(condition)
-        rows = assign_rows(bank, protected, condition.assign, seed=seed, faces=self.train)
         noise = random_bank(bank, seed=seed) if arm == "random" else bank
-        faces = self._carrying(self.train, noise, rows, condition)
+        faces = self._carrying(self.train, noise, protected, condition.assign, condition)
         if condition.noisy_others:
-            others = [name for name in self.train.names if name not in rows]
+            others = [name for name in self.train.names if name not in protected]
             theirs = random_bank(bank, seed=seed + 1)
-            faces = self._carrying(faces, theirs, assign_rows(theirs, others, "round-robin", seed=seed), condition)
+            faces = self._carrying(faces, theirs, others, "round-robin", condition)
         return faces
 
     def photos(self, faces: Faces) -> list[Record]:
@@ -85,22 +84,31 @@ class StudyData:
         """What would make this condition's numbers worthless, in sentences; nothing when all is well."""
         return doubts_about(self.bank(condition.noise), condition.noise, self.train, self.test)
 
-    def _carrying(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], condition: Condition) -> Faces:
-        """The faces with noise on the chosen photos of the identities in ``rows``; those that get lost are left out."""
-        if self.study.upload is None:
-            noisy = protect_faces(faces, bank, rows, original=condition.original)
+    def _carrying(
+        self, faces: Faces, bank: NoiseBank, names: Sequence[str], how: Assign, condition: Condition
+    ) -> Faces:
+        """The faces with noise on the chosen photos of ``names``; those that get lost on their way are left out."""
+        if bank.form == "sample-wise":
+            noisy = protect_photos(faces, bank, names)
         else:
-            wanted = [record for record in self.photos(faces) if record.identity in rows]
-            noisy = carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
-        return noisy if condition.photos == 1 else _partly(faces, noisy, rows, condition.photos, self.study.data_seed)
+            rows = assign_rows(bank, names, how, seed=self.study.data_seed, faces=self.train)
+            noisy = self._with_rows(faces, bank, rows, original=condition.original)
+        return noisy if condition.photos == 1 else _partly(faces, noisy, names, condition.photos, self.study.data_seed)
+
+    def _with_rows(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], *, original: bool) -> Faces:
+        if self.study.upload is None:
+            return protect_faces(faces, bank, rows, original=original)
+        wanted = [record for record in self.photos(faces) if record.identity in rows]
+        return carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
 
     def has_bank(self, noise: str) -> bool:
         """Whether the bank of this name need not be learnt first."""
         return noise not in self.study.noises or self._bank_path(noise).exists()
 
     def _bank_path(self, noise: str) -> Path:
-        settings = repr(asdict(self.study.noises[noise])).encode()
-        return self.banks_folder / f"{hashlib.sha256(settings).hexdigest()[:16]}.safetensors"
+        recipe = self.study.noises[noise]
+        settings = repr(asdict(recipe)) + (f"{self.train.fingerprint()}" if recipe.faces is None else "")
+        return self.banks_folder / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"
 
     def _load_bank(self, noise: str) -> NoiseBank:
         if noise not in self.study.noises:
@@ -109,7 +117,8 @@ class StudyData:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # of several processes, one learns it
             if not path.exists():
-                banks.make(recipe, self.folder, path, precision=self.precision, progress=self.progress)
+                faces = self.train if recipe.faces is None else banks.load_source(recipe, self.folder)
+                banks.make(recipe, faces, path, precision=self.precision, progress=self.progress)
         return load_bank(path)
 
 
@@ -120,11 +129,11 @@ def _uploaded(
     return upload_faces(records, upload, size=SIZE, bank=bank, rows=rows, cache=face_cache.default_folder())
 
 
-def _partly(clean: Faces, noisy: Faces, rows: Mapping[str, int], share: float, seed: int) -> Faces:
+def _partly(clean: Faces, noisy: Faces, names: Sequence[str], share: float, seed: int) -> Faces:
     """A drawn ``share`` of each protected identity's photos from ``noisy``, the others from ``clean``."""
     place = {key: i for i, key in enumerate(clean.keys)}
     pixels = noisy.pixels.copy()
-    for name in rows:
+    for name in names:
         photos = np.flatnonzero(noisy.labels == noisy.names.index(name))
         order = torch.randperm(len(photos), generator=generator(seed, "photos", name)).numpy()
         for i in photos[order[round(share * len(photos)) :]]:

@@ -140,6 +140,9 @@ class FaceStudy:
         named = {noise for condition in self.conditions for noise in condition.noises.values()}
         unknown = named - {SHIPPED, PLAIN, *self.noises}
         problems += [f"the noise {name!r} is not among the study's noises" for name in sorted(unknown)]
+        if self.upload is not None:
+            own = [name for name, recipe in self.noises.items() if recipe.settings.form == "sample-wise"]
+            problems += [f"the noise {name!r} is sample-wise and needs aligned crops, not uploads" for name in own]
         if problems or not names:
             raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no conditions") + ".")
 

@@ -31,7 +31,7 @@ from faceguard.identification import classify
 from faceguard.identities import Faces, merge
 from faceguard.quality import Quality, quality
 from faceguard.recognizer import Recognizer, build
-from faceguard.study import protect_faces
+from faceguard.study import protect_faces, protect_photos
 from faceguard.train import TrainSettings, fit
 from faceguard.uploads import protect_pixels
 
@@ -80,7 +80,10 @@ def visibility(data: StudyData, noise: str) -> dict[str, Any]:
 
 def carrying_pairs(data: StudyData, bank: NoiseBank) -> tuple[Faces, Faces]:
     """All training faces, clean, and the same with a row for every identity, see ``_rows``."""
-    return data.train, protect_faces(data.train, bank, _rows(data.train.names, bank))
+    names = data.train.names
+    if bank.form == "sample-wise":
+        return data.train, protect_photos(data.train, bank, names)
+    return data.train, protect_faces(data.train, bank, _rows(names, bank))
 
 
 def photo_qualities(data: StudyData, bank: NoiseBank) -> list[Quality]:

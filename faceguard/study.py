@@ -69,15 +69,33 @@ def protect_faces(faces: Faces, bank: NoiseBank, rows: Mapping[str, int], *, ori
     Raises DataError when the faces do not have the bank's size.
     """
     if faces.size != bank.size:
-        raise DataError(
-            f"The faces are {faces.size} px and the bank's rows {bank.size} px; read the faces at the bank's size."
-        )
+        raise DataError(_other_size(faces, bank))
     pixels = faces.pixels.copy()
     for label, name in enumerate(faces.names):
         if name in rows:
             photos = faces.labels == label
             pixels[photos] = add_levels(pixels[photos], bank.levels(rows[name], original=original))
     return replace(faces, pixels=pixels)
+
+
+def protect_photos(faces: Faces, bank: NoiseBank, identities: Sequence[str]) -> Faces:
+    """A copy of aligned ``faces`` in which every photo of ``identities`` carries the row of its own, of a sample-wise bank.
+
+    Raises DataError when the faces do not have the bank's size, or when a photo was not among those the bank was learnt on.
+    """
+    if faces.size != bank.size:
+        raise DataError(_other_size(faces, bank))
+    row_of = {key: row for row, key in enumerate(bank.identities)}
+    pixels = faces.pixels.copy()
+    for i in np.flatnonzero(np.isin(np.array(faces.names), list(identities))[faces.labels]):
+        if faces.keys[i] not in row_of:
+            raise DataError(f"The sample-wise bank has no row for {faces.keys[i]}; learn it on these photos.")
+        pixels[i] = add_levels(pixels[i], bank.levels(row_of[faces.keys[i]]))
+    return replace(faces, pixels=pixels)
+
+
+def _other_size(faces: Faces, bank: NoiseBank) -> str:
+    return f"The faces are {faces.size} px and the bank's rows {bank.size} px; read the faces at the bank's size."
 
 
 def random_bank(bank: NoiseBank, *, seed: int) -> NoiseBank:

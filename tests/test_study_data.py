@@ -10,11 +10,12 @@ from PIL import Image
 from studies import data, trainings  # noqa: F401
 
 import eval.data
-from eval.banks import BankRecipe
+from eval.banks import BankRecipe, load_source
 from eval.data import StudyData
 from eval.experiment import Condition, FaceStudy
 from faceguard import readers
 from faceguard.errors import DataError
+from faceguard.study import protect_photos
 from faceguard.survival import published
 from faceguard.uploads import Upload, upload_faces
 
@@ -103,6 +104,37 @@ def test_the_studys_own_noise_is_learnt_once_and_read_from_then_on(data, trainin
     assert path.stat().st_mtime_ns == before
     noises = {"own": BankRecipe(faces="people", settings=quick_noise(), seed=1)}
     assert (loaded(data, tmp_path, own, noises=noises).bank("own").rows != first.rows).any()
+
+
+def test_sample_wise_noise_is_learnt_on_the_studys_own_photos_and_each_photo_carries_its_row(data, trainings, tmp_path):
+    own = replace(TWO, noise="own", noisy_others=True)
+    noises = {"own": BankRecipe(faces=None, settings=quick_noise(form="sample-wise"))}
+    found = loaded(data, tmp_path, own, noises=noises)
+    bank = found.bank("own")
+    assert (bank.identities, len(bank)) == (found.train.keys, len(found.train))
+    whole = of_protected(found, own)
+    noisy = found.training(replace(own, noisy_others=False), "error-minimizing").pixels.astype(int)
+    clean = found.train.pixels
+    expected = np.clip(clean + bank.levels(range(len(bank))), 0, 255)
+    assert np.array_equal(noisy[whole], expected[whole]) and np.array_equal(noisy[~whole], clean[~whole])
+    assert carrying(found, own, "random").all() and carrying(found, own, "error-minimizing").all()
+    with pytest.raises(DataError, match="learnt on a study's own faces; name it among the noises"):
+        load_source(noises["own"], data)
+
+
+def test_a_sample_wise_bank_of_other_photos_is_a_sentence(data, trainings, tmp_path):
+    found = loaded(data, tmp_path)
+    bank = replace(coarse_bank(), form="sample-wise")
+    with pytest.raises(DataError, match=f"no row for {found.train.keys[0]}; learn it on these photos"):
+        protect_photos(found.train, bank, found.train.names[:1])
+    with pytest.raises(DataError, match="read the faces at the bank's size"):
+        protect_photos(found.train, coarse_bank(size=56, form="sample-wise"), found.train.names)
+
+
+def test_sample_wise_noise_and_uploads_do_not_go_together():
+    noises = {"own": BankRecipe(faces=None, settings=quick_noise(form="sample-wise"))}
+    with pytest.raises(DataError, match="'own' is sample-wise and needs aligned crops, not uploads"):
+        FaceStudy(claim="", faces="people", conditions=(TWO,), noises=noises, upload=Upload(quality=75))
 
 
 def test_a_study_that_cannot_be_run_is_refused_with_all_reasons():
