@@ -69,12 +69,18 @@ class StudyData:
         bank = self.bank(condition.noises[arm])
         protected = self.protected(condition)
         noise = random_bank(bank, seed=seed) if arm == "random" else bank
-        faces = self._carrying(self.train, noise, protected, condition.assign, condition)
+        faces = self._carrying(self.train, noise, self._rows(bank, protected, condition.assign), condition)
         if condition.noisy_others:
             others = [name for name in self.train.names if name not in protected]
             theirs = random_bank(bank, seed=seed + 1)
-            faces = self._carrying(faces, theirs, others, "round-robin", condition)
+            faces = self._carrying(faces, theirs, self._rows(theirs, others, "round-robin"), condition)
         return faces
+
+    def _rows(self, bank: NoiseBank, names: Sequence[str], how: Assign) -> dict[str, int]:
+        """Who carries noise, and which row; of sample-wise noise every photo has its own, so the numbers say nothing."""
+        if bank.form == "sample-wise":
+            return dict.fromkeys(names, 0)
+        return assign_rows(bank, names, how, seed=self.study.data_seed, faces=self.train)
 
     def photos(self, faces: Faces) -> list[Record]:
         """The photos in which ``faces`` were found, in their order."""
@@ -84,22 +90,16 @@ class StudyData:
         """What would make this condition's numbers worthless, in sentences; nothing when all is well."""
         return doubts_about(self.bank(condition.noise), condition.noise, self.train, self.test)
 
-    def _carrying(
-        self, faces: Faces, bank: NoiseBank, names: Sequence[str], how: Assign, condition: Condition
-    ) -> Faces:
-        """The faces with noise on the chosen photos of ``names``; those that get lost on their way are left out."""
+    def _carrying(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], condition: Condition) -> Faces:
+        """The faces with noise on the chosen photos of the identities in ``rows``; those that get lost are left out."""
         if bank.form == "sample-wise":
-            noisy = protect_photos(faces, bank, names)
+            noisy = protect_photos(faces, bank, list(rows))
+        elif self.study.upload is None:
+            noisy = protect_faces(faces, bank, rows, original=condition.original)
         else:
-            rows = assign_rows(bank, names, how, seed=self.study.data_seed, faces=self.train)
-            noisy = self._with_rows(faces, bank, rows, original=condition.original)
-        return noisy if condition.photos == 1 else _partly(faces, noisy, names, condition.photos, self.study.data_seed)
-
-    def _with_rows(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], *, original: bool) -> Faces:
-        if self.study.upload is None:
-            return protect_faces(faces, bank, rows, original=original)
-        wanted = [record for record in self.photos(faces) if record.identity in rows]
-        return carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
+            wanted = [record for record in self.photos(faces) if record.identity in rows]
+            noisy = carry(faces, _uploaded(wanted, self.study.upload, bank=bank, rows=rows), rows)
+        return noisy if condition.photos == 1 else _partly(faces, noisy, rows, condition.photos, self.study.data_seed)
 
     def has_bank(self, noise: str) -> bool:
         """Whether the bank of this name need not be learnt first."""
@@ -129,11 +129,11 @@ def _uploaded(
     return upload_faces(records, upload, size=SIZE, bank=bank, rows=rows, cache=face_cache.default_folder())
 
 
-def _partly(clean: Faces, noisy: Faces, names: Sequence[str], share: float, seed: int) -> Faces:
+def _partly(clean: Faces, noisy: Faces, rows: Mapping[str, int], share: float, seed: int) -> Faces:
     """A drawn ``share`` of each protected identity's photos from ``noisy``, the others from ``clean``."""
     place = {key: i for i, key in enumerate(clean.keys)}
     pixels = noisy.pixels.copy()
-    for name in names:
+    for name in rows:
         photos = np.flatnonzero(noisy.labels == noisy.names.index(name))
         order = torch.randperm(len(photos), generator=generator(seed, "photos", name)).numpy()
         for i in photos[order[round(share * len(photos)) :]]:
