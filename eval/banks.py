@@ -13,7 +13,6 @@ from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round
-from faceguard.publication import Publication
 
 SHIPPED = "shipped"  # the noise that `faceguard protect` uses
 PLAIN = "plain"  # the paper's, for aligned faces
@@ -41,12 +40,9 @@ class BankRecipe:
         return replace(self, settings=hasty, source_model=replace(self.source_model, width=8), limits=LIMITS[scale])
 
 
-def in_colour(epsilon: float = 16 / 255) -> NoiseSettings:
-    """Noise that survives publication, learnt on coloured pictures only: what shipped first, and what gray pictures undo."""
-    return replace(face_noise(epsilon=epsilon, publication=True), publication=Publication(gray=0))
-
-
-CELEBA_16 = BankRecipe(faces="celeba-100", settings=in_colour())
+CELEBA_16 = BankRecipe(
+    faces="celeba-100", settings=face_noise(publication=True)
+)  # as the one that ships, at epsilon 16
 
 
 def load_source(recipe: BankRecipe, data: Path) -> Faces:

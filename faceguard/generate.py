@@ -32,8 +32,8 @@ def face_noise(
     """Settings for noise that meets a face trainer: the paper's, learnt through flips and small shifts, and to a lower error.
 
     With ``publication`` the noise has few cells, interpolated smoothly, and is learnt through what publishing does to a
-    photo, and through gray pictures, so that it survives that.
-    The paper's own settings are NoiseSettings(); docs/adr/0002, 0005 and 0008 have the measurements behind the differences.
+    photo, so that it survives that.
+    The paper's own settings are NoiseSettings(); docs/adr/0002 and 0005 have the measurements behind the differences.
     """
     return NoiseSettings(
         form=form,

@@ -3,8 +3,8 @@
 A published photo shows the face at some size, compressed, and its trainer finds and aligns it anew, a little off. Here a
 crop of S x S pixels is scaled to a face of random size (one for the batch), compressed as JPEG with a quality of each
 photo's own (4:2:0 chroma; kornia), and cut out again through a similarity that misses the true one a little, bilinear
-without smoothing, as recognizers do it. Half of the photos lose their colours, as a trainer may turn all of them gray: noise
-that lies in the colours alone would be gone (docs/adr/0008).
+without smoothing, as recognizers do it. A trainer may also turn photos gray: how much of the noise that undoes, and what
+learning through gray pictures costs, is in docs/adr/0008.
 
 B batch, S crop size; pixels float32 in [0, 1]. The expectation over such draws follows Athalye et al. 2018.
 """
@@ -33,7 +33,7 @@ class Publication:
     shift: float = 1.0
     turn: float = 3.0
     zoom: float = 0.05
-    gray: float = 0.5
+    gray: float = 0.0
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """B x 3 x S x S to the same shape; draws from the global generator, so seed it around the call."""

@@ -2,7 +2,7 @@
 
 Claim     whoever trains from scratch no longer knows the protected; frozen extractors and who projects the rows out still do
 Command   FACEGUARD_DATA=... python -m eval recipes/face_adversaries.py --jobs 2
-Data      noise from celeba-100 (28 cells, in colour, epsilon 16), faces pins-105, 50 of 105 people protected, LFW; weights/
+Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105, 50 of 105 people protected, LFW; weights/
 Expect    networks from scratch: protected at most a tenth of the clean arm's rank-1, others at least nine tenths; not so for
           frozen extractors, fine-tuning and projecting, whose worst is the headline; averaging and training with rows do not help
 """

@@ -2,7 +2,7 @@
 
 Claim     turning photos gray undoes the noise; augmentations, JPEG 10, two bits, blur and halved resolution do not
 Command   FACEGUARD_DATA=... python -m eval recipes/face_countermeasures.py --jobs 2
-Data      noise from celeba-100 (28 cells, in colour, epsilon 16), faces pins-105, 50 of 105 people protected
+Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105, 50 of 105 people protected
 Expect    protected at most a tenth of the clean arm's rank-1, with grayscale at least three quarters; two hours on two cores
 """
 

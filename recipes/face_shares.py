@@ -2,7 +2,7 @@
 
 Claim     the protected are hidden at every share of people and with every way to choose rows, half-protected people are not
 Command   FACEGUARD_DATA=... python -m eval recipes/face_shares.py --jobs 2
-Data      noise from celeba-100 (28 cells, in colour, epsilon 16), faces pins-105; 0 % is the clean arm of every condition
+Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105; 0 % is the clean arm of every condition
 Expect    protected at most a tenth of the clean arm's rank-1 at 20 to 80 % when all their photos are; an hour on two cores
 """
 

@@ -1,30 +1,34 @@
-"""Does the noise that ships protect photos as people publish them, also from a trainer who turns them gray?
+"""Would noise that is learnt through gray pictures too protect photos from a trainer who turns them gray?
 
-Claim     noise learnt through gray pictures too survives publication and protects, in colour and in gray
+Claim     learnt with half of the photos gray, noise still protects in colour; in gray it hides some, and not enough to ship
 Command   FACEGUARD_DATA=... python -m eval recipes/gray_photos.py --jobs 2
-Data      celeba-100: 2,640 photos of 178 x 218 pixels, 50 of 100 people protected; noise learnt on pins-105, epsilon 12
-Expect    protected at most a tenth of the clean arm's rank-1 after the last epoch and a quarter at its best, others at
-          least nine tenths; in gray at most a quarter; an hour and a half on two cores without bf16
+Data      celeba-100: 2,640 photos of 178 x 218 pixels, 50 of 100 people protected; noise learnt on pins-105, epsilon 12 and 16
+Expect    in colour protected at most a quarter of the clean arm's rank-1, in gray at most three quarters; an hour on two cores
 """
+
+from dataclasses import replace
 
 from eval.banks import BankRecipe
 from eval.experiment import Condition, Expectation, FaceStudy
 from faceguard.generate import face_noise
+from faceguard.publication import Publication
 from faceguard.uploads import Upload
 
+HALF_GRAY = {
+    f"gray-{levels}": BankRecipe(
+        faces="pins-105",
+        settings=replace(face_noise(epsilon=levels / 255, publication=True), publication=Publication(gray=0.5)),
+    )
+    for levels in (12, 16)
+}
+
 experiment = FaceStudy(
-    claim="Photos protected at full size still protect after JPEG 75 and another alignment, in colour and in gray.",
+    claim="Noise learnt through gray pictures protects in colour, and in gray a little.",
     faces="celeba-100",
     upload=Upload(quality=75),
-    noises={"gray-12": BankRecipe(faces="pins-105", settings=face_noise(epsilon=12 / 255, publication=True))},
-    conditions=(
-        Condition(noise="gray-12"),
-        Condition(noise="gray-12", countermeasure="grayscale", seeds=(0,)),
+    noises=HALF_GRAY,
+    conditions=tuple(
+        Condition(noise=noise, countermeasure=seen, seeds=(0,)) for noise in HALF_GRAY for seen in ("none", "grayscale")
     ),
-    expectations=(
-        Expectation(at_most=0.1, where="*none*"),
-        Expectation(at_most=0.25, epoch="best", where="*none*"),
-        Expectation(group="others", at_least=0.9, where="*none*"),
-        Expectation(at_most=0.25, where="*grayscale*"),
-    ),
+    expectations=(Expectation(at_most=0.25, where="*none*"), Expectation(at_most=0.75, where="*grayscale*")),
 )
