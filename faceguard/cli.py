@@ -71,6 +71,9 @@ def generate(
     publication: Annotated[
         bool, typer.Option(help="Noise that survives publishing a photo; without it, the paper's, for aligned faces.")
     ] = True,
+    gray: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of photos that are gray meanwhile: less colourful noise.")
+    ] = 0.0,
     model: Annotated[Model, typer.Option(help="The source model.")] = "resnet-18",
     max_rounds: Annotated[int, typer.Option(min=1, help="Give up after so many; a larger number then goes on.")] = 60,
     seed: Seed = 0,
@@ -82,7 +85,9 @@ def generate(
     from faceguard.identities import merge
 
     refuse_existing(out)
-    settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication)
+    if gray and not publication:
+        raise typer.BadParameter("--gray changes noise that survives publication; leave --no-publication out.")
+    settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
     people = terminal.read_faces(faces, 112)
     if own is not None:
         people = merge(people, terminal.read_faces(own, 112))

@@ -27,13 +27,18 @@ class SourceModel:
 
 
 def face_noise(
-    *, epsilon: float = 16 / 255, form: Form = "class-wise", max_rounds: int = 60, publication: bool = False
+    *,
+    epsilon: float = 16 / 255,
+    form: Form = "class-wise",
+    max_rounds: int = 60,
+    publication: bool = False,
+    gray: float = 0.0,
 ) -> NoiseSettings:
     """Settings for noise that meets a face trainer: the paper's, learnt through flips and small shifts, and to a lower error.
 
     With ``publication`` the noise has few cells, interpolated smoothly, and is learnt through what publishing does to a
-    photo, so that it survives that.
-    The paper's own settings are NoiseSettings(); docs/adr/0002 and 0005 have the measurements behind the differences.
+    photo, so that it survives that; a share ``gray`` of the photos is gray meanwhile.
+    The paper's own settings are NoiseSettings(); docs/adr/0002, 0005 and 0008 have the measurements behind the differences.
     """
     return NoiseSettings(
         form=form,
@@ -46,7 +51,7 @@ def face_noise(
         flip=True,
         crop_share=0.03,
         cells=PUBLICATION_CELLS if publication else None,
-        publication=Publication() if publication else None,
+        publication=Publication(gray=gray) if publication else None,
     )
 
 

@@ -6,14 +6,11 @@ Data      noise from celeba-100 (28 cells, epsilon 12), faces pins-105, 50 of 10
 Expect    protected at most a tenth of the clean arm's rank-1, in gray at most a quarter; half an hour on two cores
 """
 
-from dataclasses import replace
-
 from eval.banks import BankRecipe
 from eval.experiment import Condition, Expectation, FaceStudy
 from faceguard.generate import face_noise
-from faceguard.publication import Publication
 
-settings = replace(face_noise(epsilon=12 / 255, publication=True), publication=Publication(gray=0.5))
+settings = face_noise(epsilon=12 / 255, publication=True, gray=0.5)
 
 experiment = FaceStudy(
     claim="Noise learnt through gray pictures hides its people in colour and in gray.",

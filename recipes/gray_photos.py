@@ -6,18 +6,14 @@ Data      celeba-100: 2,640 photos of 178 x 218 pixels, 50 of 100 people protect
 Expect    in colour protected at most a quarter of the clean arm's rank-1, in gray at most three quarters; an hour on two cores
 """
 
-from dataclasses import replace
-
 from eval.banks import BankRecipe
 from eval.experiment import Condition, Expectation, FaceStudy
 from faceguard.generate import face_noise
-from faceguard.publication import Publication
 from faceguard.uploads import Upload
 
 HALF_GRAY = {
     f"gray-{levels}": BankRecipe(
-        faces="pins-105",
-        settings=replace(face_noise(epsilon=levels / 255, publication=True), publication=Publication(gray=0.5)),
+        faces="pins-105", settings=face_noise(epsilon=levels / 255, publication=True, gray=0.5)
     )
     for levels in (12, 16)
 }

@@ -11,6 +11,7 @@ from faceguard import terminal
 from faceguard.bank import NoiseBank
 from faceguard.cli import main
 from faceguard.noise import NoiseSettings
+from faceguard.publication import Publication
 from faceguard.readers.synthetic import synthetic_faces
 
 ON_CPU = ("--device", "cpu", "--precision", "fp32")
@@ -72,9 +73,10 @@ def coarse_bank(rows=3, *, size=112, epsilon=16 / 255, form="class-wise"):
     return NoiseBank(rows=whole, identities=tuple(f"row {i}" for i in range(rows)), epsilon=epsilon, form=form, seed=0)
 
 
-def quick_noise(*, epsilon=16 / 255, form="class-wise", max_rounds=60, publication=False):
+def quick_noise(*, epsilon=16 / 255, form="class-wise", max_rounds=60, publication=False, gray=0.0):
     """In place of ``faceguard.generate.face_noise``: settings that end within a second."""
     steps = {"train_steps": 2, "batch_size": 12, "stop_error": 0.99, "cells": 28 if publication else None}
+    steps |= {"publication": Publication(compressed=0, gray=gray)} if gray else {}
     return NoiseSettings(form=form, epsilon=epsilon, step_size=epsilon / 10, max_rounds=max_rounds, **steps)
 
 

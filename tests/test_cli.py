@@ -28,6 +28,7 @@ OPTIONS = {  # what the documentation promises
         "--with",
         "--publication",
         "--no-publication",
+        "--gray",
         "--model",
         "--seed",
         "--device",

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from commands import ON_CPU, fail, interrupt_after, quick_noise, run, succeed, write_corrupt, write_faces
+from commands import ON_CPU, fail, interrupt_after, mistype, quick_noise, run, succeed, write_corrupt, write_faces
 
 import faceguard.generate
 from faceguard.bank import load_bank
+from faceguard.generate import face_noise as real_face_noise
 from faceguard.noise import NoiseSettings
+from faceguard.publication import Publication
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +23,7 @@ def faces(tmp_path_factory):
 
 def endless(**given):
     """Settings that never stop early: a stop error that one step a round does not reach."""
-    del given["publication"]
+    del given["publication"], given["gray"]
     return NoiseSettings(**given | {"train_steps": 1, "batch_size": 12, "stop_error": 1e-9, "step_size": 1 / 255})
 
 
@@ -46,6 +48,21 @@ def test_noise_survives_publication_unless_the_papers_own_is_asked_for(capsys, t
     coarse, fine = load_bank(tmp_path / "coarse"), load_bank(tmp_path / "fine")
     assert (coarse.cells, fine.cells) == (28, None)
     assert coarse.rows.float().diff(dim=-1).abs().mean() < 0.5 * fine.rows.float().diff(dim=-1).abs().mean()
+
+
+def test_a_share_of_gray_pictures_changes_the_noise_and_needs_publication(capsys, tmp_path, faces):
+    for name, words in (("colour", ()), ("gray", ("--gray", 1))):
+        succeed(capsys, "generate", faces, "--out", tmp_path / name, *words, *ON_CPU)
+    assert (tmp_path / "colour").read_bytes() != (tmp_path / "gray").read_bytes()
+    words = ("generate", faces, "--out", tmp_path / "none", "--gray", 0.5, "--no-publication", *ON_CPU)
+    assert "--gray changes noise that survives publication" in mistype(capsys, *words)
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_settings_for_faces_hold_the_share_of_gray_pictures():
+    assert real_face_noise(publication=True, gray=0.5).publication == Publication(gray=0.5)
+    assert real_face_noise(publication=True).publication == Publication()
+    assert real_face_noise(gray=0.5).publication is None
 
 
 def test_epsilon_is_given_in_levels_and_used_to_the_full(capsys, tmp_path, faces):
