@@ -55,6 +55,8 @@ class Publication:
         """Each photo as it is, or its luma (BT.601) three times; JPEG keeps luma and chroma apart, so the order is free."""
         from kornia.color import rgb_to_grayscale
 
+        if not self.gray:
+            return pixels  # and the other draws are what they were before this one
         gray = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < self.gray
         return torch.where(gray, rgb_to_grayscale(pixels), pixels)
 

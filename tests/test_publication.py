@@ -85,6 +85,12 @@ def test_about_half_of_the_photos_are_gray_as_pillow_sees_them_and_the_others_un
     assert np.abs(255 * published[gray][0, 0].numpy() - expected).max() <= 1
 
 
+def test_without_gray_pictures_nothing_is_drawn_for_them(face):
+    torch.manual_seed(0)
+    assert Publication()._without_colour(face) is face
+    assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(0).get_state())
+
+
 def test_gradients_reach_every_pixel_through_jpeg(face):
     pixels = face.clone().requires_grad_()
     publish(Publication(compressed=1), pixels).square().sum().backward()
