@@ -21,7 +21,6 @@ def test_any_plain_content_comes_back_with_null_for_what_is_not_finite(tmp_path_
     path = tmp_path_factory.mktemp("out") / "r.json"
     write_json(path, content)
     text = path.read_text(encoding="utf-8")
-    assert not {"NaN", "Infinity"} & set(text.split('"')[::2])
 
     def same(one, two):
         if isinstance(one, float) and not math.isfinite(one):
@@ -32,7 +31,7 @@ def test_any_plain_content_comes_back_with_null_for_what_is_not_finite(tmp_path_
             return len(one) == len(two) and all(map(same, one, two))
         return one == two
 
-    assert same(content, json.loads(text))
+    assert same(content, json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON")))
 
 
 def test_the_order_of_keys_does_not_matter(tmp_path):
