@@ -8,7 +8,7 @@ from eval.scales import LIMITS, Limits, Scale
 from faceguard import readers
 from faceguard.bank import NoiseBank, default_bank, plain_bank
 from faceguard.decode import load_records
-from faceguard.device import Arithmetic, make_fabric
+from faceguard.device import ChosenPrecision, make_fabric
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identities import Faces
@@ -53,7 +53,7 @@ def load_source(recipe: BankRecipe, data: Path) -> Faces:
 
 
 def make(
-    recipe: BankRecipe, faces: Faces, out: Path, *, precision: Arithmetic, progress: Callable[[Round], None]
+    recipe: BankRecipe, faces: Faces, out: Path, *, precision: ChosenPrecision, progress: Callable[[Round], None]
 ) -> None:
     """Learn the bank on ``faces`` and write it to ``out``; resumes from ``out``.partial. Raises DataError when ``out`` exists."""
     if out.exists():

@@ -17,7 +17,7 @@ from faceguard import face_cache, readers
 from faceguard.assign import Assign, assign_rows
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.decode import load_records
-from faceguard.device import Arithmetic, generator
+from faceguard.device import ChosenPrecision, generator
 from faceguard.doubts import doubts_about
 from faceguard.identities import Faces, split
 from faceguard.noise import Round
@@ -36,7 +36,7 @@ class StudyData:
     folder: Path
     banks_folder: Path
     scale: Scale = "small"
-    precision: Arithmetic = "bf16"
+    precision: ChosenPrecision = "bf16"
     progress: Callable[[Round], None] = lambda _: None
     train: Faces = field(init=False)
     test: Faces = field(init=False)
@@ -93,7 +93,7 @@ class StudyData:
     def _carrying(self, faces: Faces, bank: NoiseBank, rows: Mapping[str, int], condition: Condition) -> Faces:
         """The faces with noise on the chosen photos of the identities in ``rows``; those that get lost are left out."""
         if bank.form == "sample-wise":
-            noisy = protect_photos(faces, bank, list(rows))
+            noisy = protect_photos(faces, bank, list(rows), original=condition.original)
         elif self.study.upload is None:
             noisy = protect_faces(faces, bank, rows, original=condition.original)
         else:

@@ -17,7 +17,7 @@ from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.datasets import SetMissingError, load_set
-from faceguard.device import Arithmetic, generator, make_fabric
+from faceguard.device import ChosenPrecision, generator, make_fabric
 from faceguard.errors import DataError
 from faceguard.identities import Faces, merge
 from faceguard.noise import Round
@@ -37,7 +37,7 @@ class StudyImages:
     folder: Path
     noises_folder: Path
     scale: Scale = "small"
-    precision: Arithmetic = "bf16"
+    precision: ChosenPrecision = "bf16"
     stand_in: str | None = None
     progress: Callable[[Round], None] = lambda _: None
     _sets: dict[str, tuple[Faces, Faces]] = field(init=False, default_factory=dict)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.scales import Scale
-from faceguard.device import Arithmetic
+from faceguard.device import ChosenPrecision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Plan:
     out: Path
     scale: Scale = "small"
     seeds: int | None = None
-    precision: Arithmetic = "bf16"
+    precision: ChosenPrecision = "bf16"
     stand_in: str | None = None
 
 

@@ -25,7 +25,7 @@ from torch.multiprocessing.spawn import ProcessException
 from faceguard.errors import DeviceError, FaceguardError
 
 Precision = Literal["auto", "fp32", "bf16"]
-Arithmetic = Literal["fp32", "bf16"]
+ChosenPrecision = Literal["fp32", "bf16"]
 
 
 def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int = 1) -> Fabric:
@@ -65,7 +65,7 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
     return Fabric(accelerator=accelerator, devices=devices, strategy="ddp_spawn", precision=numbers, plugins=[own])
 
 
-def fastest_precision(device: str = "auto") -> Arithmetic:
+def fastest_precision(device: str = "auto") -> ChosenPrecision:
     """bf16 on a GPU or processor that has instructions for it; elsewhere it is emulated, and many times slower than fp32."""
     if device != "cpu" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

@@ -68,34 +68,36 @@ def protect_faces(faces: Faces, bank: NoiseBank, rows: Mapping[str, int], *, ori
 
     Raises DataError when the faces do not have the bank's size.
     """
-    if faces.size != bank.size:
-        raise DataError(_other_size(faces, bank))
-    pixels = faces.pixels.copy()
-    for label, name in enumerate(faces.names):
-        if name in rows:
-            photos = faces.labels == label
-            pixels[photos] = add_levels(pixels[photos], bank.levels(rows[name], original=original))
-    return replace(faces, pixels=pixels)
+    carried = np.array([rows.get(name, -1) for name in faces.names])
+    return _carry(faces, bank, carried[faces.labels], original=original)
 
 
-def protect_photos(faces: Faces, bank: NoiseBank, identities: Sequence[str]) -> Faces:
+def protect_photos(faces: Faces, bank: NoiseBank, identities: Sequence[str], *, original: bool = False) -> Faces:
     """A copy of aligned ``faces`` in which every photo of ``identities`` carries the row of its own, of a sample-wise bank.
 
-    Raises DataError when the faces do not have the bank's size, or when a photo was not among those the bank was learnt on.
+    ``original`` as for ``protect_faces``. Raises DataError when the faces do not have the bank's size, or when a photo was not
+    among those the bank was learnt on.
     """
-    if faces.size != bank.size:
-        raise DataError(_other_size(faces, bank))
     row_of = {key: row for row, key in enumerate(bank.identities)}
-    pixels = faces.pixels.copy()
+    carried = np.full(len(faces), -1)
     for i in np.flatnonzero(np.isin(np.array(faces.names), list(identities))[faces.labels]):
         if faces.keys[i] not in row_of:
             raise DataError(f"The sample-wise bank has no row for {faces.keys[i]}; learn it on these photos.")
-        pixels[i] = add_levels(pixels[i], bank.levels(row_of[faces.keys[i]]))
+        carried[i] = row_of[faces.keys[i]]
+    return _carry(faces, bank, carried, original=original)
+
+
+def _carry(faces: Faces, bank: NoiseBank, carried: NDArray[np.int64], *, original: bool) -> Faces:
+    """A copy of the faces in which every photo carries its row, in whole levels; -1 is none."""
+    if faces.size != bank.size:
+        raise DataError(
+            f"The faces are {faces.size} px and the bank's rows {bank.size} px; read the faces at the bank's size."
+        )
+    pixels = faces.pixels.copy()
+    for row in np.unique(carried[carried >= 0]):
+        photos = carried == row
+        pixels[photos] = add_levels(pixels[photos], bank.levels(int(row), original=original))
     return replace(faces, pixels=pixels)
-
-
-def _other_size(faces: Faces, bank: NoiseBank) -> str:
-    return f"The faces are {faces.size} px and the bank's rows {bank.size} px; read the faces at the bank's size."
 
 
 def random_bank(bank: NoiseBank, *, seed: int) -> NoiseBank:

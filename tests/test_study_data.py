@@ -117,6 +117,8 @@ def test_sample_wise_noise_is_learnt_on_the_studys_own_photos_and_each_photo_car
     clean = found.train.pixels
     expected = np.clip(clean + bank.levels(range(len(bank))), 0, 255)
     assert np.array_equal(noisy[whole], expected[whole]) and np.array_equal(noisy[~whole], clean[~whole])
+    halved = found.training(replace(own, noisy_others=False, original=True), "error-minimizing").pixels
+    assert np.array_equal(halved[whole], np.clip(clean + bank.levels(range(len(bank)), original=True), 0, 255)[whole])
     assert carrying(found, own, "random").all() and carrying(found, own, "error-minimizing").all()
     with pytest.raises(DataError, match="learnt on a study's own faces; name it among the noises"):
         load_source(noises["own"], data)
@@ -128,7 +130,7 @@ def test_a_sample_wise_bank_of_other_photos_is_a_sentence(data, trainings, tmp_p
     with pytest.raises(DataError, match=f"no row for {found.train.keys[0]}; learn it on these photos"):
         protect_photos(found.train, bank, found.train.names[:1])
     with pytest.raises(DataError, match="read the faces at the bank's size"):
-        protect_photos(found.train, coarse_bank(size=56, form="sample-wise"), found.train.names)
+        protect_photos(found.train, coarse_bank(size=56, form="sample-wise"), [])
 
 
 def test_sample_wise_noise_and_uploads_do_not_go_together():
