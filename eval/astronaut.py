@@ -23,7 +23,7 @@ ROW = 0
 
 def draw(path: Path) -> Quality:
     """Protect the whole photo, draw its face to ``path``, and give the quality of the whole photo."""
-    photo: NDArray[np.uint8] = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    photo: NDArray[np.uint8] = skimage.data.astronaut()
     bank = default_bank()
     matrices, _, problems = usable_faces(photo, Protection(bank=bank))
     if not matrices:

@@ -1,4 +1,4 @@
-"""How visible a noise is: to the eye (levels, PSNR, SSIM, LPIPS) and to a small classifier (detectability).
+"""How visible a noise is: to the eye (levels, PSNR, SSIM, CIEDE2000, LPIPS) and to a small classifier (detectability).
 
 The eye's numbers are those of the aligned face. Of photos that are protected at full size, PSNR and SSIM of the whole photo
 stand beside them: the noise covers a part of it, so they are higher.
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
 from sklearn.metrics import roc_auc_score
 
 from eval.data import StudyData
@@ -53,7 +54,7 @@ class Detection:
 
 
 def visibility(data: StudyData, noise: str) -> dict[str, Any]:
-    """The numbers of one noise on the study's training faces, as aligned crops: levels, dB, SSIM in [0, 1], LPIPS, AUC.
+    """The numbers of one noise on the study's training faces, as aligned crops: levels, dB, SSIM in [0, 1], CIEDE2000, and so on.
 
     ``photo_psnr`` and ``photo_ssim`` are None unless the study protects photos at full size; ``lpips`` is None unless the
     package lpips is installed and AlexNet's weights are in torch's cache folder.
@@ -70,6 +71,7 @@ def visibility(data: StudyData, noise: str) -> dict[str, Any]:
         "max_change": max(one.max_change for one in found),
         "psnr": _mean([one.psnr for one in found], 2),
         "ssim": _mean([one.ssim for one in found], 4),
+        "ciede2000": round(colour_difference(clean.pixels[picked], noisy.pixels[picked]), 2),
         "photo_psnr": _mean([one.psnr for one in photos], 2),
         "photo_ssim": _mean([one.ssim for one in photos], 4),
         "lpips": _lpips(clean.pixels[picked], noisy.pixels[picked]),
@@ -158,6 +160,12 @@ def _evenly(count: int, most: int) -> NDArray[np.int64]:
 
 def _mean(values: Sequence[float], digits: int) -> float | None:
     return round(float(np.mean(values)), digits) if values else None
+
+
+def colour_difference(clean: NDArray[np.uint8], noisy: NDArray[np.uint8]) -> float:
+    """Mean CIEDE2000 of N x S x S x 3 photos: what PSNR and SSIM do not see of noise that lies in the colours."""
+    first, second = (rgb2lab(pixels) for pixels in (clean, noisy))
+    return float(deltaE_ciede2000(first, second).mean())
 
 
 def _lpips(clean: np.ndarray, noisy: np.ndarray) -> float | None:

@@ -10,7 +10,7 @@ from commands import coarse_bank
 from studies import data, trainings  # noqa: F401
 from test_study_data import TWO, loaded, photos  # noqa: F401
 
-from eval.visibility import Detection, carrying_pairs, detect, visibility
+from eval.visibility import Detection, carrying_pairs, colour_difference, detect, visibility
 from faceguard import readers
 from faceguard.identities import Faces
 from faceguard.protect import Protection, usable_faces
@@ -72,7 +72,16 @@ def test_the_numbers_are_those_of_the_noise_on_the_studys_faces(data, trainings,
     assert (found["detectability_auc"], found["detector_training_auc"]) == (0.75, 0.9)
     assert 20 < found["psnr"] < 40
     assert 0.3 < found["ssim"] < 0.99
+    assert 1 < found["ciede2000"] < 20
     assert (found["photo_psnr"], found["photo_ssim"]) == (None, None)
+
+
+def test_black_and_white_are_100_apart_and_colours_that_part_further_than_light_that_rises_alike():
+    gray = np.full((2, 4, 4, 3), 128, dtype=np.uint8)
+    lighter, violet = (gray + np.array(change, dtype=np.int8) for change in ((12, 12, 12), (12, -12, 12)))
+    assert colour_difference(gray, gray) == 0
+    assert colour_difference(gray * 0, gray * 0 + 255) == pytest.approx(100)
+    assert colour_difference(gray, violet.astype(np.uint8)) > 3 * colour_difference(gray, lighter.astype(np.uint8)) > 1
 
 
 # ---- photos of full size: 300 x 340 pixels
