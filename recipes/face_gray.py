@@ -1,6 +1,6 @@
 """Does noise that is learnt through gray pictures too withstand a trainer who turns aligned faces gray?
 
-Claim     learnt with half of the photos gray, noise hides its people in colour and in gray; learnt in colour it does not
+Claim     learnt with half of the photos gray, noise hides its people in colour and in gray
 Command   FACEGUARD_DATA=... python -m eval recipes/face_gray.py --jobs 2
 Data      noise from celeba-100 (28 cells, epsilon 12), faces pins-105, 50 of 105 people protected
 Expect    protected at most a tenth of the clean arm's rank-1, in gray at most a quarter; half an hour on two cores
