@@ -49,6 +49,9 @@ def run(
     data: Annotated[
         str | None, typer.Option(help="The set that replaces an absent image set, or a face study's faces.")
     ] = None,
+    adversary: Annotated[
+        str | None, typer.Option(help="Run a face study's conditions against this one of eval.contenders instead.")
+    ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Arithmetic of the networks; auto: what is faster here.")
     ] = "auto",
@@ -67,12 +70,21 @@ def run(
         banks.make(scaled, faces, path, precision=arithmetic, progress=_say_round)
         return
     plan = Plan(
-        recipe=recipe.absolute(), data=where, out=out, scale=scale, seeds=seeds, precision=arithmetic, stand_in=data
+        recipe=recipe.absolute(),
+        data=where,
+        out=out,
+        scale=scale,
+        seeds=seeds,
+        precision=arithmetic,
+        stand_in=data,
+        adversary=adversary,
     )
     if isinstance(study, SurvivalStudy):
         _survive(study.at(scale), plan, jobs)
         return
     images = isinstance(study, ImageStudy)
+    if images and adversary is not None:
+        raise typer.BadParameter("only face studies have adversaries; leave --adversary out.")
     if not judge:
         _run_cells(image_engine if images else engine, plan, only, jobs, cluster)
     if judge or only == "*":

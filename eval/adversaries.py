@@ -20,6 +20,7 @@ MOBILEFACENET_CASIA = "weights/mobilefacenet_casia_068.ckpt"
 
 SMALL = Scratch(model="resnet-18", width=32, size=64, train=TrainSettings(epochs=25, batch_size=32))
 RESNET = Contender(adversary=SMALL, seeds=(0, 1, 2))
+NARROW = Contender(adversary=replace(SMALL, width=16), seeds=(0, 1, 2))  # a third of the time: for sweeps of many cells
 RESNET_112 = Contender(
     adversary=Scratch(model="resnet-18", width=16, size=112, train=TrainSettings(epochs=24, batch_size=16)),
     seeds=(0,),

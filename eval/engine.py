@@ -101,6 +101,8 @@ def loaded(plan: Plan) -> StudyData:
         raise DataError(f"{plan.recipe} states a noise bank and no study, so it has no cells.")
     if plan.stand_in is not None:
         study = replace(study, faces=plan.stand_in)
+    if plan.adversary is not None:
+        study = study.against(plan.adversary)
     return StudyData(
         study=study.at(plan.scale),
         folder=plan.data,

@@ -146,6 +146,11 @@ class FaceStudy:
         if problems or not names:
             raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no conditions") + ".")
 
+    def against(self, adversary: str) -> "FaceStudy":
+        """The same conditions with another adversary, and as many seeds as that one usually has."""
+        others = (replace(c, adversary=adversary, seeds=None) for c in self.conditions)
+        return replace(self, conditions=tuple(dict.fromkeys(others)))
+
     def at(self, scale: Scale) -> "FaceStudy":
         """The study as it is run at ``scale``: for smoke, at most three people are protected and nothing is expected."""
         if scale != "smoke":

@@ -118,6 +118,7 @@ def _settings(plan: Plan, data: StudyData) -> Json:
     return {
         "scale": plan.scale,
         "precision": plan.precision,
+        "against": plan.adversary,
         "data_seed": study.data_seed,
         "faces": {"folder": study.faces, "training": len(data.train), "testing": len(data.test)},
         "upload": None if study.upload is None else asdict(study.upload),

@@ -12,7 +12,8 @@ class Plan:
     """Everything that determines the cells of one run of a recipe: also what another process needs to compute one.
 
     ``data`` is the data folder, ``stand_in`` the name of a set in it: it replaces every image set that is absent, or a face
-    study's faces. ``seeds`` counts seeds from 0; None leaves the study's own. ``precision`` is settled, never ``auto``: the
+    study's faces. ``adversary`` takes the place of all that a face study names. ``seeds`` counts seeds from 0; None leaves
+    the study's own. ``precision`` is settled, never ``auto``: the
     cells of one run are alike, whichever machines compute them.
     """
 
@@ -23,18 +24,21 @@ class Plan:
     seeds: int | None = None
     precision: ChosenPrecision = "bf16"
     stand_in: str | None = None
+    adversary: str | None = None
 
 
 def folder_of(plan: Plan) -> Path:
-    """Where the plan's report goes; every scale has a folder of its own."""
-    return plan.out / (plan.recipe.stem if plan.scale == "small" else f"{plan.recipe.stem}-{plan.scale}")
+    """Where the plan's report goes; every scale, and every adversary that replaces the study's, has a folder of its own."""
+    scale = None if plan.scale == "small" else plan.scale
+    return plan.out / "-".join(part for part in (plan.recipe.stem, plan.adversary, scale) if part)
 
 
 def command_of(plan: Plan) -> list[str]:
     """The words that repeat the plan's run: what determines its numbers, not where they are written."""
     words = ["python", "-m", "eval", f"{plan.recipe.parent.name}/{plan.recipe.name}"]
     usual = Plan(recipe=plan.recipe, data=plan.data, out=plan.out)
-    for option, name in (("scale", "scale"), ("seeds", "seeds"), ("precision", "precision"), ("data", "stand_in")):
+    options = {name: name for name in ("scale", "seeds", "precision", "adversary")} | {"data": "stand_in"}
+    for option, name in options.items():
         if getattr(plan, name) != getattr(usual, name):
             words += [f"--{option}", str(getattr(plan, name))]
     return words

@@ -24,10 +24,7 @@ experiment = FaceStudy(
         Condition(noise="celeba-16", noisy_others=True, seeds=ONE),
     ),
     expectations=(
-        *(
-            Expectation(at_most=0.1, where=f"resnet-18, none, celeba-16, {count or 'all'} protected")
-            for count in SHARES
-        ),
+        *(Expectation(at_most=0.1, where=f"*, none, celeba-16, {count or 'all'} protected") for count in SHARES),
         Expectation(at_least=0.5, where="*50% of photos"),
     ),
 )

@@ -9,7 +9,7 @@ from eval.adversaries import SMALL as RESNET_SMALL
 from eval.banks import BankRecipe
 from eval.contenders import SMALL, contenders
 from eval.experiment import Condition, Expectation, FaceStudy
-from eval.plan import Plan, command_of
+from eval.plan import Plan, command_of, folder_of
 from eval.scales import LIMITS, Limits
 from faceguard.adversary import Scratch
 from faceguard.readers.record import Record
@@ -90,3 +90,6 @@ def test_a_plan_is_repeated_by_what_determines_its_numbers(tmp_path):
     assert command_of(plan) == ["python", "-m", "eval", "recipes/face_full.py"]
     other = replace(plan, scale="smoke", seeds=2, precision="fp32")
     assert command_of(other)[4:] == ["--scale", "smoke", "--seeds", "2", "--precision", "fp32"]
+    swept = replace(plan, adversary="resnet-18-narrow", scale="smoke")
+    assert command_of(swept)[4:] == ["--scale", "smoke", "--adversary", "resnet-18-narrow"]
+    assert folder_of(swept) == tmp_path / "face_full-resnet-18-narrow-smoke"

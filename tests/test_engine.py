@@ -184,3 +184,12 @@ def test_another_folder_can_stand_in_for_a_studys_faces(tmp_path, study, data):
     assert study("--seeds", "1", "--data", "people", faces="absent")[0] == 0
     settings = result(tmp_path)["settings"]["faces"]
     assert settings["folder"] == "people"
+
+
+def test_another_adversary_takes_the_place_of_all_with_its_own_seeds_and_folder(tmp_path, study, trainings):
+    stated = "(Condition(adversary='absent', protected=2, seeds=(0,)), Condition(adversary='small', protected=2))"
+    assert study("--adversary", "small", conditions=stated)[0] == 0
+    (condition,) = result(tmp_path, "tiny-small")["conditions"]
+    assert (condition["name"], condition["seeds"], len(trainings)) == (NAME, [0, 1], 6)
+    command = json.loads((tmp_path / "runs" / "tiny-small" / "run.json").read_text())["command"]
+    assert command.endswith("--precision fp32 --adversary small")

@@ -111,3 +111,9 @@ def test_the_ledger_has_a_row_for_every_run(image_study, tmp_path):
     assert "bird recognized 0." in text
     assert "attack success 0." in text
     assert "| 0.945 |" in text
+
+
+def test_an_adversary_for_a_study_without_any_is_refused(image_study, every_set):
+    code, _, err = image_study(ROOT / "recipes" / "single_class.py", "--adversary", "resnet-18", folder=every_set)
+    assert code == 2
+    assert "only face studies have adversaries" in err
