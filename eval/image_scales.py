@@ -42,9 +42,8 @@ def _noise(levels: float, *, train_steps: int, batch_size: int, pgd_steps: int =
 
 
 def _through_augmentation(noise: Mapping[Form, NoiseSettings]) -> dict[Form, NoiseSettings]:
-    """Sample-wise noise learnt through the trainer's flips and crops: of few photos it has no effect otherwise (docs/log.md)."""
-    through = replace(noise["sample-wise"], flip=True, crop_share=0.125, max_rounds=30)
-    return {"class-wise": noise["class-wise"], "sample-wise": through}
+    """Noise learnt through the trainer's flips and crops: of few photos it has little or no effect otherwise (docs/adr/0007)."""
+    return {form: replace(one, flip=True, crop_share=0.125, max_rounds=60) for form, one in noise.items()}
 
 
 def _training(epochs: int, *, flip: bool = True) -> TrainSettings:
@@ -62,14 +61,10 @@ FULL: Mapping[str, Size] = {
 SMALL_TRAINING = TrainSettings(epochs=10, batch_size=64, learning_rate=0.05, crop_share=0.125)
 SMALL_NOISE = _through_augmentation(_noise(8, train_steps=20, batch_size=128, pgd_steps=10))
 SMALL = Size(photos=400, test_photos=100, width=16, train=SMALL_TRAINING, noise=SMALL_NOISE, learn_on=0.5)
+LARGE = replace(SMALL, pixels=64, noise=_through_augmentation(_noise(16, train_steps=20, batch_size=64, pgd_steps=10)))
 FEW: Mapping[str, Size] = {
-    "imagenette-128": replace(
-        SMALL,
-        pixels=64,
-        photos=None,
-        test_photos=None,
-        noise=_through_augmentation(_noise(16, train_steps=20, batch_size=64, pgd_steps=10)),
-    ),
+    "imagenet-100": replace(LARGE, photos=100, test_photos=20),
+    "imagenette-128": replace(LARGE, photos=None, test_photos=None),
     "tiny-imagenet-32": replace(SMALL, photos=None, test_photos=None),
 }
 TINY = Size(

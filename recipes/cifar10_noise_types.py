@@ -20,6 +20,7 @@ experiment = ImageStudy(
             for kind in ("random", "error-maximizing", "error-minimizing")
             for form in ("sample-wise", "class-wise")
         },
+        **{f"error-minimizing, class-wise, noise of seed {seed}": Run(noise=ImageNoise(seed=seed)) for seed in (1, 2)},
     },
     expectations=(
         ImageExpectation(run="error-minimizing, *", than="clean", at_most=0.25),
