@@ -1,0 +1,24 @@
+"""Does noise that was learnt with one network protect against another? Source models against adversaries, on faces.
+
+Claim     the noise hides its people from networks that it was not learnt with
+Command   FACEGUARD_DATA=... python -m eval recipes/face_source_models.py --jobs 2
+Data      rows from celeba-100, learnt with each network at 112 pixels; pins-105, 50 of 105 people protected; seen at 64 pixels
+Expect    protected at most a tenth of the clean arm's rank-1 for every pair of networks; an hour on two cores
+"""
+
+from eval.banks import BankRecipe
+from eval.experiment import Condition, Expectation, FaceStudy
+from faceguard.generate import SourceModel
+
+SOURCES = ("resnet-18", "mobilefacenet")
+ADVERSARIES = ("resnet-18-narrow", "mobilefacenet")
+
+experiment = FaceStudy(
+    claim="Noise learnt with one network protects against others.",
+    faces="pins-105",
+    noises={f"by {name}": BankRecipe(faces="celeba-100", source_model=SourceModel(name=name)) for name in SOURCES},
+    conditions=tuple(
+        Condition(noise=f"by {source}", adversary=adversary) for source in SOURCES for adversary in ADVERSARIES
+    ),
+    expectations=(Expectation(at_most=0.1),),
+)
