@@ -67,7 +67,7 @@ class StudyImages:
         noisy = self.noisy(run, train)
         if run.keep == "clean":
             return train.take(np.setdiff1d(np.arange(len(train)), noisy))
-        layers = [(self.bank(noise, name)[0], noise) for noise in (run.noise, run.second) if noise is not None]
+        layers = [(self.bank(noise, name)[0], noise) for noise in run.noises]
         if len(layers) < 2 or run.mixed == "sum":
             return put(train, noisy, layers) if layers else train
         order = torch.randperm(len(noisy), generator=generator(SEED, "which noise")).numpy()

@@ -92,7 +92,7 @@ def jobs_of(plan: Plan, only: str = "*") -> list[ImageJob]:
 
 def sets_of(run: Run) -> set[str]:
     """The names of all sets that a run needs."""
-    noises = {noise.learnt_on for noise in (run.noise, run.second) if noise is not None and noise.learnt_on is not None}
+    noises = {noise.learnt_on for noise in run.noises if noise.learnt_on is not None}
     return {run.data} | noises | ({run.joined[0]} if run.joined is not None else set())
 
 
@@ -115,7 +115,7 @@ def compute(plan: Plan, job: ImageJob, *, wait: bool = True) -> float:
 def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = False) -> Cell:
     """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`."""
     images = loaded(plan)
-    run = images.study.runs[job.run]
+    run = images.study.runs[job.run].repeated(job.seed)
     size = size_of(images.set_of(run.data)[0], plan.scale)
     return run_cell(
         make_fabric(precision=plan.precision),

@@ -60,19 +60,20 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
     draw(result, out)
-    seconds = sum(time["training"] * len(seeds_of(plan)) + time["learning"] for time in times.values())
+    seconds = len(seeds_of(plan)) * sum(time["training"] + time["learning"] for time in times.values())
     write_json(out / "run.json", about_run(seconds, command_of(plan)) | {"times": times})
     return result
 
 
 def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json, dict[str, float]]:
-    """One run of result.json, and the seconds of its training (the mean over seeds) and of learning its noises."""
+    """One run of result.json, and the seconds of its training and of learning its noises, means over seeds."""
     images = loaded(plan)
     data, train, test = images.photos_of(run)
-    noises = [noise for noise in (run.noise, run.second) if noise is not None]
+    seeds = seeds_of(plan)
+    noises = [noise for seed in seeds for noise in run.repeated(seed).noises]
     if read_only and not all(images.has_bank(noise, data) for noise in noises):
         raise CellMissingError(f"The noise of {name} has not been learnt; run the recipe without --judge.")
-    cells = [cell_of(plan, ImageJob(run=name, seed=seed), read_only=read_only) for seed in seeds_of(plan)]
+    cells = [cell_of(plan, ImageJob(run=name, seed=seed), read_only=read_only) for seed in seeds]
     predictions = [cell["predictions"][:, : len(test)] for cell in cells]
     curves = np.array([(found == test.labels).mean(axis=1) for found in predictions])
     noisy = len(images.noisy(run, train)) if noises or run.keep == "clean" else 0
@@ -84,7 +85,7 @@ def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json,
         "photos": {"training": len(train) - (noisy if run.keep == "clean" else 0), "noisy": noisy},
         "chance": 1 / len(test.names),
         "paper": run.paper,
-        "seeds": list(seeds_of(plan)),
+        "seeds": list(seeds),
         "accuracy": {"last": estimate(curves[:, -1].tolist()), "best": estimate(curves.max(axis=1).tolist())},
         "curves": {
             "accuracy": _rounded(curves.mean(axis=0)),
@@ -100,8 +101,8 @@ def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json,
         measured["attack_success"] = estimate(
             [float((c["predictions"][-1, len(test) :] == labels).mean()) for c in cells]
         )
-    times = {"training": float(np.mean([cell["seconds"] for cell in cells]))}
-    return measured, times | {"learning": sum(images.bank(noise, data)[1].seconds for noise in noises)}
+    learning = sum(images.bank(noise, data)[1].seconds for noise in noises) / len(seeds)
+    return measured, {"training": float(np.mean([cell["seconds"] for cell in cells])), "learning": learning}
 
 
 def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[float]]:

@@ -6,7 +6,7 @@ Which runs are controls stands in the expectations: every claim names the run th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -27,7 +27,7 @@ class ImageNoise:
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
     ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
-    noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
+    noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's. The trainer's seed is added to ``seed``.
     """
 
     kind: Kind = "error-minimizing"
@@ -77,6 +77,18 @@ class Run:
     countermeasure: Countermeasure = field(default_factory=Countermeasure)
     triggered: bool = False
     paper: float | None = None
+
+    @property
+    def noises(self) -> list[ImageNoise]:
+        """The noises that it needs: none, one or two."""
+        return [noise for noise in (self.noise, self.second) if noise is not None]
+
+    def repeated(self, seed: int) -> "Run":
+        """The run with the trainer's ``seed``: each learns, or draws, noise of its own, for one noise may not be like another."""
+        drawn = {name: getattr(self, name) for name in ("noise", "second")}
+        return replace(
+            self, **{name: noise and replace(noise, seed=noise.seed + seed) for name, noise in drawn.items()}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,16 @@
 """Classification studies from recipe to result: every recipe at smoke, resumed, repeated, judged, drawn and listed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from images import CIFAR, image_data, image_study, write_set, write_split  # noqa: F401
 
+import eval.image_data
 from eval.experiment import load_recipe
-from eval.image_study import ImageStudy
+from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.ledger import page, record
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +81,29 @@ def test_the_same_cells_give_the_same_bytes_and_are_trained_once(image_study, tm
     monkeypatch.setattr("eval.image_data.learn", lambda *_, **__: pytest.fail("learnt again"))
     image_study(TINY)
     assert before == {name: (folder / name).read_bytes() for name in before}
+
+
+def test_every_seed_learns_noise_of_its_own_and_trains_on_that(image_study, tmp_path, monkeypatch):
+    put, trained_on = eval.image_data.put, []
+
+    def counting(photos, chosen, layers):
+        trained_on.append(layers[0][0])
+        return put(photos, chosen, layers)
+
+    monkeypatch.setattr("eval.image_data.put", counting)
+    image_study(TINY, "--seeds", "2")
+    assert len({bank.rows.numpy().tobytes() for bank in trained_on}) == 2
+    assert {bank.seed for bank in trained_on} == {0, 1}
+    assert [noise["seed"] for noise in result(tmp_path)["runs"]["noisy"]["noise"]] == [0, 1]
+
+
+def test_a_repeated_run_moves_the_seed_of_all_its_noises_and_nothing_else():
+    run = Run(noise=ImageNoise(seed=1), second=ImageNoise(kind="random"), share=0.5)
+    again = run.repeated(2)
+    assert [noise.seed for noise in again.noises] == [3, 2]
+    assert replace(again, noise=run.noise, second=run.second) == run
+    assert run.repeated(0) == run
+    assert Run().repeated(5) == Run()
 
 
 def test_only_some_cells_are_computed_and_judging_lists_the_others(image_study, tmp_path):
