@@ -71,7 +71,7 @@ def _curves(runs: Json) -> Figure:
     axes.set_ylim(0, 100)
     axes.set_xlabel("Epoch")
     axes.set_ylabel("Accuracy on clean test photos, %")
-    figure.legend(fontsize=8, loc="outside right upper")
+    figure.legend(fontsize=8, loc="outside right center")
     return figure
 
 
