@@ -188,7 +188,7 @@ def bootstrap(
 
 
 def pair_scores(embeddings: NDArray[np.float32], first: Indices, second: Indices) -> Floats:
-    """Cosine scores of the P pairs (first[i], second[i]) of rows of unit-norm ``embeddings`` (N x D).
+    """Cosine scores of the P pairs (first[i], second[i]) of rows of unit-norm ``embeddings`` (N x D); zeros score 0.
 
     Raises DataError when an embedding is not finite or not of unit norm.
     """
@@ -199,7 +199,7 @@ def pair_scores(embeddings: NDArray[np.float32], first: Indices, second: Indices
 def all_pairs(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[Floats, Bools, Indices, Indices]:
     """Every unordered pair of N photos: scores, genuine, first and second row, N (N - 1) / 2 of each.
 
-    ``embeddings`` (N x D) have unit norm. Memory is quadratic: about 100 MB for 2,000 photos.
+    ``embeddings`` (N x D) have unit norm, or are zeros, which score 0. Memory is quadratic: about 100 MB for 2,000 photos.
     Raises DataError when lengths differ, or an embedding is not finite or not of unit norm.
     """
     unit = _unit(embeddings)
@@ -243,6 +243,6 @@ def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
             " the recognizer has diverged, so train it again with a lower learning rate or choose another."
         )
     norms = np.linalg.norm(unit, axis=1)
-    if np.abs(norms - 1).max() > 0.01:
+    if np.abs(norms[norms > 0] - 1).max(initial=0) > 0.01:  # zeros: a collapsed network's, which resemble nobody
         raise DataError(f"Embeddings have norms from {norms.min():.3g} to {norms.max():.3g}; divide each by its norm.")
     return unit

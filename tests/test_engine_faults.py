@@ -126,3 +126,17 @@ def test_a_test_photo_in_training_is_inconclusive(headline, strong, monkeypatch)
     outcome, reasons = headline()
     assert outcome == "inconclusive"
     assert "among the training faces" in reasons
+
+
+def test_a_network_that_collapses_in_every_arm_is_inconclusive(headline, strong, monkeypatch):
+    attack = Scratch.attack
+
+    def collapsing(self, *arguments, **keywords):
+        found = attack(self, *arguments, **keywords)
+        nothing = {"predictions": found.predictions * 0, "logits": found.logits * 0, "embeddings": found.embeddings * 0}
+        return replace(found, **nothing)
+
+    monkeypatch.setattr(Scratch, "attack", collapsing)
+    outcome, reasons = headline()
+    assert outcome == "inconclusive"
+    assert "The clean arm did not learn" in reasons

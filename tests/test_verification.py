@@ -128,6 +128,14 @@ def test_the_weighted_curve_equals_repeated_pairs(pairs, data):
         np.testing.assert_allclose(ours, other, atol=1e-9)
 
 
+def test_the_zeros_of_a_collapsed_network_resemble_nobody_and_verify_at_chance():
+    embeddings = np.array([[1, 0], [0, 0], [0.6, 0.8], [0, 0]], dtype=np.float32)
+    assert pair_scores(embeddings, np.array([0, 0, 1]), np.array([1, 2, 3])) == pytest.approx([0, 0.6, 0])
+    scores, genuine, _, _ = all_pairs(np.zeros((4, 2), dtype=np.float32), np.array([0, 0, 1, 1]))
+    far, tar, _ = roc(scores, genuine)
+    assert auc(far, tar) == 0.5
+
+
 def test_all_pairs_lists_every_unordered_pair_once():
     angles = np.array([0.0, 0.1, 1.5, 3.0])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)

@@ -52,7 +52,7 @@ def test_identities_must_be_one_per_pair_and_agree_with_genuine():
     [
         (np.array([[1, 0], [np.nan, 1]]), "1 of 2 embeddings are not finite, first row 1"),
         (np.array([[3, 4], [1, 0]]), "norms from 1 to 5; divide each by its norm"),
-        (np.zeros((2, 2)), "norms from 0 to 0"),
+        (np.array([[0.5, 0], [0, 0]]), "norms from 0 to 0.5"),
         (np.zeros((0, 2)), "at least one row"),
         (np.ones(2), "give N x D"),
     ],
