@@ -13,7 +13,7 @@ from rich.table import Table
 
 from eval import banks, engine, image_engine
 from eval.banks import BankRecipe
-from eval.experiment import load_recipe
+from eval.experiment import FaceStudy, load_recipe
 from eval.image_outcome import conclude_images
 from eval.image_study import ImageStudy
 from eval.jobs import Cluster, run_jobs
@@ -61,6 +61,8 @@ def run(
     Interrupted, the same command goes on where it stopped; several at once share the work.
     """
     study = load_recipe(recipe)
+    if adversary is not None and not isinstance(study, FaceStudy):
+        raise typer.BadParameter("only face studies have adversaries; leave --adversary out.")
     arithmetic = fastest_precision() if precision == "auto" else precision
     where = (folder or Path(os.environ.get("FACEGUARD_DATA", "."))).absolute()
     if isinstance(study, BankRecipe):
@@ -83,8 +85,6 @@ def run(
         _survive(study.at(scale), plan, jobs)
         return
     images = isinstance(study, ImageStudy)
-    if images and adversary is not None:
-        raise typer.BadParameter("only face studies have adversaries; leave --adversary out.")
     if not judge:
         _run_cells(image_engine if images else engine, plan, only, jobs, cluster)
     if judge or only == "*":

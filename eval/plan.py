@@ -13,8 +13,7 @@ class Plan:
 
     ``data`` is the data folder, ``stand_in`` the name of a set in it: it replaces every image set that is absent, or a face
     study's faces. ``adversary`` takes the place of all that a face study names. ``seeds`` counts seeds from 0; None leaves
-    the study's own. ``precision`` is settled, never ``auto``: the
-    cells of one run are alike, whichever machines compute them.
+    the study's own. ``precision`` is settled, never ``auto``: the cells of one run are alike, whichever machines compute them.
     """
 
     recipe: Path

@@ -138,7 +138,8 @@ def test_the_ledger_has_a_row_for_every_run(image_study, tmp_path):
     assert "| 0.945 |" in text
 
 
-def test_an_adversary_for_a_study_without_any_is_refused(image_study, every_set):
-    code, _, err = image_study(ROOT / "recipes" / "single_class.py", "--adversary", "resnet-18", folder=every_set)
+@pytest.mark.parametrize("recipe", ["single_class", "default_bank", "noise_survival"])
+def test_an_adversary_for_a_recipe_without_any_is_refused(image_study, every_set, recipe):
+    code, _, err = image_study(ROOT / "recipes" / f"{recipe}.py", "--adversary", "resnet-18", folder=every_set)
     assert code == 2
     assert "only face studies have adversaries" in err
