@@ -107,9 +107,9 @@ class NoiseAugmented:
         rows = shipped_rows(self.banks, train.size).to(fabric.device)
         fitting = remember(lambda size: _resized(rows, size))
 
-        def change(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        def change(model: nn.Module, x: Tensor, y: Tensor, done: float) -> tuple[Tensor, Tensor]:
             x = add_random_rows(x, fitting(x.shape[-1]), self.share)
-            return (x, y) if change_batch is None else change_batch(model, x, y)
+            return (x, y) if change_batch is None else change_batch(model, x, y, done)
 
         return self.then.attack(fabric, train, test, seed=seed, change_batch=change, progress=progress)
 

@@ -44,7 +44,7 @@ class AdversarialTraining(Countermeasure):
             wrong.append(f"epsilon {self.epsilon} exceeds the pixel range [0, 1]; divide levels by 255")
         return wrong
 
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """Pixels in [0, 1], each at most epsilon from where it was."""
         settings = NoiseSettings(
             objective="error-maximizing", epsilon=self.epsilon, step_size=self.step_size, pgd_steps=self.steps
@@ -59,28 +59,33 @@ class AdversarialTraining(Countermeasure):
 class UEraser(Countermeasure):
     """Train on the augmentation of each photo that has the largest loss among ``candidates`` (Qin et al. 2023).
 
+    So in the first ``search`` of the training, 60 of the authors' 200 epochs; later on any augmentation of each photo.
     Their policy on CIFAR-10: brightness and contrast along plasma maps (roughness 0.3 to 0.7, intensity 0.5 to 1) and a
     shuffle of the channels, each with probability ``chance``; then one operation of TrivialAugment's (Müller and Hutter
-    2021) at a random strength. ``candidates`` 1 is their UEraser-Lite. They backpropagate through all candidates in train
-    mode; here the choice is made first, and the training step then sees the chosen ones.
+    2021) at a random strength. ``search`` 0 is their UEraser-Lite, 1 their UEraser-Max. They backpropagate through all
+    candidates in train mode; here the choice is made first, and the training step then sees the chosen ones.
     """
 
     name: str = field(default="ueraser", init=False)
     candidates: int = 5
+    search: float = 0.3
     chance: float = 0.5
 
     def problems(self) -> list[str]:
-        """No candidate, or a probability that is none."""
+        """No candidate, or a share or probability that is none."""
         wrong = [] if self.candidates >= 1 else [f"candidates must be at least 1, not {self.candidates}"]
-        return wrong if 0 <= self.chance <= 1 else [*wrong, f"chance must lie between 0 and 1, not {self.chance}"]
+        return wrong + [
+            f"{name} must lie between 0 and 1, not {getattr(self, name)}"
+            for name in ("search", "chance")
+            if not 0 <= getattr(self, name) <= 1
+        ]
 
     @torch.no_grad()
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Every photo's candidate with the largest loss, in whole levels of 255."""
-        candidates = self.augment(x.contiguous().repeat(self.candidates, 1, 1, 1)).unflatten(
-            0, (self.candidates, len(x))
-        )
-        if self.candidates == 1:
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Every photo's candidate with the largest loss, or later on its only one, in whole levels of 255."""
+        count = self.candidates if done < self.search else 1
+        candidates = self.augment(x.contiguous().repeat(count, 1, 1, 1)).unflatten(0, (count, len(x)))
+        if count == 1:
             return candidates[0], y
         with untouched(model):
             losses = torch.stack([F.cross_entropy(model(each), y, reduction="none") for each in candidates])

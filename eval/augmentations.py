@@ -31,7 +31,7 @@ class Cutout(Countermeasure):
         """A square that hides nothing, or more than all."""
         return [] if 0 < self.share <= 1 else [f"share must lie above 0 and at most at 1, not {self.share}"]
 
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """Zeros in each photo's own square."""
         sides = torch.full((len(x),), max(round(self.share * x.shape[-1]), 1), device=x.device)
         return x.masked_fill(squares(x, sides), 0), y
@@ -64,7 +64,7 @@ class MixUp(_Mix):
 
     name: str = field(default="mixup", init=False)
 
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The photo's own share, and the rest of a random partner from the same batch; labels B x K."""
         share, partner = self.shares(x), torch.randperm(len(x), device=x.device)
         return torch.lerp(x[partner], x, share.view(-1, 1, 1, 1)), self.labels(model, y, partner, share)
@@ -76,7 +76,7 @@ class CutMix(_Mix):
 
     name: str = field(default="cutmix", init=False)
 
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """A random partner's square at the same place; labels B x K in the shares that are really seen."""
         partner = torch.randperm(len(x), device=x.device)
         pasted = squares(x, (x.shape[-1] * (1 - self.shares(x)).sqrt()).long())
@@ -99,7 +99,7 @@ class AutoAugment(Countermeasure):
         known = [policy.value for policy in AutoAugmentPolicy]
         return [] if self.policy in known else [f"policy must be one of {', '.join(known)}, not {self.policy}"]
 
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """Pixels in whole levels of 255."""
         operations, chances, strengths = _table(self.policy)
         pair = torch.randint(len(operations), (len(x),))

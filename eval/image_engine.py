@@ -1,7 +1,7 @@
 """The cells of a classification study: which there are, and how one is computed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -117,11 +117,12 @@ def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = F
     images = loaded(plan)
     run = images.study.runs[job.run].repeated(job.seed)
     size = size_of(images.set_of(run.data)[0], plan.scale)
+    training = replace(size.train, epochs=run.longer * size.train.epochs)
     return run_cell(
         make_fabric(precision=plan.precision),
         images.training(run),
         images.testing(run),
-        Classifier(network=run.network, width=size.width, train=size.train),
+        Classifier(network=run.network, width=size.width, train=training),
         run.countermeasure,
         seed=job.seed,
         lfw=None,

@@ -62,7 +62,7 @@ class Run:
     each photo carries ``either``, drawn, or their ``sum``, clipped to the first one's epsilon. ``keep="clean"`` trains on the
     photos without noise only. ``joined`` is a set and a class of it that is added to the photos. With ``triggered`` clean test
     photos that carry another class's row are tried as well: how many are taken for that class. ``paper`` is the paper's
-    accuracy on clean test photos, in percent.
+    accuracy on clean test photos, in percent. ``longer`` trains so many times the set's epochs.
     """
 
     data: str = "cifar10"
@@ -76,6 +76,7 @@ class Run:
     keep: Literal["all", "clean"] = "all"
     countermeasure: Countermeasure = field(default_factory=Countermeasure)
     triggered: bool = False
+    longer: int = 1
     paper: float | None = None
 
     @property

@@ -6,6 +6,7 @@
 An entry is a run's result.json without curves, together with its run.json: command, commit, hardware, seconds, day.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -189,10 +190,17 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{max(round(seconds / 60), 1)} minutes"
 
 
-def main(runs: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Record the runs, then write the page and the index of the recipes."""
-    for run in runs:
-        record(Path(run), RESULTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.ledger", description="Record runs, and write the pages of them."
+    )
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="the folder of a finished run")
+    try:
+        for run in parser.parse_args(arguments).runs:
+            record(run, RESULTS)
+    except DataError as error:
+        parser.error(str(error))
     PAGE.write_text(page(RESULTS), encoding="utf-8")
     INDEX.write_text(index(ROOT / "recipes", RESULTS), encoding="utf-8")
 

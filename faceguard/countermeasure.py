@@ -42,11 +42,11 @@ class Countermeasure:
         """Clean photos as the trained network is shown them."""
         return faces
 
-    def batch(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """Change a training batch: pixels x (B x 3 x S x S in [0, 1]) and labels y (B, or shares B x K on return).
 
         ``model`` is the network being trained, under the training's autocast; its weights, statistics, modes and
         gradients stay as they are. Draws come from the global generators, which ``fit`` seeds for every epoch, and are
-        every photo's own.
+        every photo's own. ``done`` is the share of the training that lies behind, from 0 to below 1.
         """
         return x, y

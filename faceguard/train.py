@@ -60,8 +60,8 @@ class Epoch:
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # logits, B x K, and labels, B (or their shares, B x K): one number
 ChangeBatch = Callable[
-    [nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]
-]  # network, pixels, labels: new pixels, labels
+    [nn.Module, Tensor, Tensor, float], tuple[Tensor, Tensor]
+]  # network, pixels, labels, the share of the training that lies behind: new pixels, labels
 
 
 def optimizer_step(
@@ -116,7 +116,7 @@ def fit(
         fabric=fabric,
         model=model,
         optimizer=optimizer,
-        change_batch=change_batch or (lambda _, x, y: (x, y)),
+        change_batch=change_batch or (lambda _model, x, y, _done: (x, y)),
         loss_of=loss_of,
     )
     if checkpoint is not None and checkpoint.exists():
@@ -174,12 +174,13 @@ class _Run:
                 " every process needs at least two."
             )
         for step, batch in enumerate(batches):
-            self._set_rate((number - 1 + step / len(batches)) / self.settings.epochs)
+            done = (number - 1 + step / len(batches)) / self.settings.epochs
+            self._set_rate(done)
             where = batch.to(self.photos.device)
             photo, label = self.fabric.to_device((self.photos[where], self.labels[where]))
             x = augment(to_pixels(photo))
             with self.fabric.autocast():  # the bare network: a countermeasure may ask for gradients, Fabric forbids it
-                x, y = self.change_batch(self.model, x, label)
+                x, y = self.change_batch(self.model, x, label, done)
             loss, logits = optimizer_step(
                 self.fabric, wrapped, self.optimizer, x, y, self.settings.gradient_clip, self.loss_of
             )

@@ -127,7 +127,7 @@ def test_noise_comes_before_another_change_of_the_batch_and_at_the_size_of_train
     train, test = tiny_faces(3, 6, seed=0), tiny_faces(3, 2, seed=1)
     seen = []
 
-    def look(_, x, y):
+    def look(_, x, y, done):
         seen.append(x)
         return x, y
 

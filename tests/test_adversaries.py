@@ -95,12 +95,12 @@ def test_another_seed_gives_another_attack(faces):
 def test_a_batch_that_is_changed_changes_the_attack_and_may_bring_shares_of_labels(faces):
     plain = replace(SCRATCH, head="arcface").attack(FABRIC, *faces, seed=0)
 
-    def shares(_, x, y):
+    def shares(_, x, y, done):
         return x, torch.nn.functional.one_hot(y, 3).float()
 
     same = replace(SCRATCH, head="arcface").attack(FABRIC, *faces, seed=0, change_batch=shares)
     np.testing.assert_allclose(same.losses, plain.losses, rtol=1e-4)
-    dark = SCRATCH.attack(FABRIC, *faces, seed=0, change_batch=lambda _, x, y: (0 * x, y))
+    dark = SCRATCH.attack(FABRIC, *faces, seed=0, change_batch=lambda _, x, y, done: (0 * x, y))
     assert not torch.equal(dark.embeddings, SCRATCH.attack(FABRIC, *faces, seed=0).embeddings)
 
 

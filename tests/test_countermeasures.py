@@ -60,7 +60,7 @@ def test_the_fields_tell_every_countermeasure_from_every_other():
         (lambda: BitDepth(bits=9), ["bit-depth", "bits", "9"]),
         (lambda: Blur(sigma=-1), ["blur", "sigma", "-1"]),
         (lambda: Resize(factor=1), ["resize", "factor"]),
-        (lambda: UEraser(candidates=0, chance=2), ["ueraser", "candidates", "chance"]),
+        (lambda: UEraser(candidates=0, search=-1, chance=2), ["ueraser", "candidates", "search", "chance"]),
         (lambda: AdversarialTraining(epsilon=8, step_size=0, steps=0), ["epsilon 8", "step_size", "steps"]),
         (lambda: OrthogonalProjection(steps=0, learning_rate=-1, batch_size=0), ["steps", "learning_rate", "batch"]),
     ],

@@ -206,10 +206,11 @@ def test_ueraser_returns_every_photos_candidate_with_the_largest_loss():
         assert len(set(losses)) > 1
 
 
-def test_ueraser_lite_asks_no_network_and_leaves_the_batch_alone():
+@pytest.mark.parametrize(("search", "done"), [(0, 0), (0.3, 0.3), (0.3, 0.99)])
+def test_ueraser_asks_no_network_after_its_search_and_leaves_the_batch_alone(search, done):
     x = photos()
     before = x.clone()
-    changed, _ = UEraser(candidates=1).batch(None, x, torch.zeros(24))
+    changed, _ = UEraser(search=search).batch(None, x, torch.zeros(24), done)
     assert torch.equal(x, before)
     assert (changed * 255 - (changed * 255).round()).abs().max() < 1e-4
 

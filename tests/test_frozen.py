@@ -100,7 +100,7 @@ def test_the_training_photos_are_the_gallery_and_the_attack_names_by_the_best_of
 def test_what_cannot_be_is_a_sentence(run, faces):
     attack = Frozen(weights=str(run)).attack
     with pytest.raises(RunError, match=r"trains on nothing.*with an adversary that trains"):
-        attack(make_fabric(device="cpu"), *faces, seed=0, change_batch=lambda _, x, y: (x, y))
+        attack(make_fabric(device="cpu"), *faces, seed=0, change_batch=lambda _, x, y, done: (x, y))
     with pytest.raises(RunError, match=r"Classifier 'svm' is unknown; use nearest or linear"):
         Frozen(weights=str(run), classifier="svm").attack(make_fabric(device="cpu"), *faces, seed=0)
     with pytest.raises(RunError, match=r"absent\.onnx cannot be read .*leave this adversary out"):

@@ -25,7 +25,7 @@ experiment = ImageStudy(
     runs={
         "clean": Run(paper=94.5),
         "noisy": Run(noise=ImageNoise(), classes=("bird",), triggered=True),
-        "gray": Run(countermeasure=Grayscale()),
+        "gray": Run(countermeasure=Grayscale(), longer=2),
         "far": Run(data="svhn"),
     },
     expectations=(ImageExpectation(run="noisy", than="clean", at_most=0.5),),
@@ -71,6 +71,11 @@ def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_s
     assert noisy["recognized"] == {"bird": noisy["confusion"][2][2]}
     assert 0 <= noisy["attack_success"]["mean"] <= 1
     assert "attack_success" not in found["runs"]["clean"]
+    assert {name: len(run["curves"]["loss"]) for name, run in found["runs"].items()} == {
+        "clean": 1,
+        "noisy": 1,
+        "gray": 2,
+    }
 
 
 def test_the_same_cells_give_the_same_bytes_and_are_trained_once(image_study, tmp_path, monkeypatch):

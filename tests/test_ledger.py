@@ -117,6 +117,14 @@ def test_a_folder_without_a_finished_run_is_a_sentence(tmp_path):
         ledger.record(tmp_path, tmp_path / "results")
 
 
+def test_the_command_says_so_in_a_sentence_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ledger, "RESULTS", tmp_path / "results")
+    with pytest.raises(SystemExit):
+        ledger.main([str(tmp_path)])
+    assert "holds no finished run" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_page_in_docs_is_made_of_the_ledger():
     assert ledger.PAGE.read_text(encoding="utf-8") == ledger.page(ledger.RESULTS)
 

@@ -60,6 +60,17 @@ def test_every_photo_of_an_epoch_is_seen_once_in_an_order_of_its_own():
     assert first != second
 
 
+def test_who_changes_batches_is_told_how_much_of_the_training_lies_behind():
+    told = []
+
+    def look(_, x, y, done):
+        told.append(done)
+        return x, y
+
+    train(numbered_faces(20), PLAIN, change_batch=look)
+    assert told == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+
+
 def test_a_last_batch_of_a_single_photo_is_left_out():
     model, _ = train(numbered_faces(9), replace(PLAIN, epochs=1))
     assert len(model.seen) == 8
