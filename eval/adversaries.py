@@ -20,7 +20,9 @@ MOBILEFACENET_CASIA = "weights/mobilefacenet_casia_068.ckpt"
 
 SMALL = Scratch(model="resnet-18", width=32, size=64, train=TrainSettings(epochs=25, batch_size=32))
 RESNET = Contender(adversary=SMALL, seeds=(0, 1, 2))
-NARROW = Contender(adversary=replace(SMALL, width=16), seeds=(0, 1, 2))  # a third of the time: for sweeps of many cells
+SMALLER = replace(SMALL, width=16)  # a third of the time: for sweeps of many cells
+NARROW = Contender(adversary=SMALLER, seeds=(0, 1, 2))
+NARROW_LONG = Contender(adversary=replace(SMALLER, train=replace(SMALLER.train, epochs=75)), seeds=(0, 1, 2))
 RESNET_112 = Contender(
     adversary=Scratch(model="resnet-18", width=16, size=112, train=TrainSettings(epochs=24, batch_size=16)),
     seeds=(0,),

@@ -13,6 +13,7 @@ from faceguard.train import TrainSettings
 SMALL: Mapping[str, Contender] = {
     "resnet-18": adversaries.RESNET,
     "resnet-18-narrow": adversaries.NARROW,
+    "resnet-18-narrow-long": adversaries.NARROW_LONG,
     "resnet-18-at-112": adversaries.RESNET_112,
     "inception-resnet-v1": adversaries.INCEPTION,
     "mobilefacenet": adversaries.MOBILEFACENET,
