@@ -4,7 +4,7 @@ Claim     UEraser and adversarial training undo much of the noise's effect
 Command   FACEGUARD_DATA=... python -m eval recipes/cifar10_costly_countermeasures.py --jobs 2
 Data      cifar10; sample-wise noise of ResNet-18; paper: the error-minimizing row of the field's benchmarks, in percent
 Expect    without a countermeasure at most a quarter of what clean photos teach, with either at least half of what it leaves
-          of clean photos; an hour on two cores
+          of clean photos; 75 minutes on two cores
 """
 
 from eval.adversarial import AdversarialTraining, UEraser
