@@ -13,6 +13,7 @@ from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round
+from faceguard.readers.record import Record
 
 SHIPPED = "shipped"  # the noise that `faceguard protect` uses
 PLAIN = "plain"  # the paper's, for aligned faces
@@ -45,11 +46,16 @@ CELEBA_16 = BankRecipe(
 )  # as the one that ships, at epsilon 16
 
 
-def load_source(recipe: BankRecipe, data: Path) -> Faces:
-    """The faces that the bank is learnt on; raises DataError when those are a study's own."""
+def find_source(recipe: BankRecipe, data: Path) -> list[Record]:
+    """The photos that the bank is learnt on, none decoded; raises DataError when those are a study's own."""
     if recipe.faces is None:
         raise DataError("This bank is learnt on a study's own faces; name it among the noises of a FaceStudy.")
-    return load_records(recipe.limits.apply(readers.find(data / recipe.faces)))
+    return recipe.limits.apply(readers.find(data / recipe.faces))
+
+
+def load_source(recipe: BankRecipe, data: Path) -> Faces:
+    """The faces that the bank is learnt on; raises as `find_source`."""
+    return load_records(find_source(recipe, data))
 
 
 def make(

@@ -55,20 +55,20 @@ def run_cell(
     """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept.
 
     Of several processes that ask for one cell, one computes it and the others wait, or raise filelock.Timeout at once
-    without ``wait``; a lock ends with its process. With ``read_only`` nothing is computed, and CellMissingError raised instead.
+    without ``wait``; a lock ends with its process. With ``read_only`` nothing is computed or waited for, and CellMissingError
+    raised instead.
     """
     against = countermeasure or Countermeasure()
     lfw_of = None if lfw is None else lfw_hash(*lfw)
     path = folder / f"{cell_hash(train, test, adversary, against, seed, fabric)}.npz"
+    if (cell := _kept(path, lfw_of)) is not None:
+        return cell
+    if read_only:
+        raise CellMissingError(f"The cell {path.name} has not been computed; run the recipe without --judge.")
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock"), timeout=-1 if wait else 0):
-        if path.is_file():
-            with np.load(path, allow_pickle=False) as kept:
-                cell = dict(kept)
-            if lfw_of is None or str(cell.get("lfw_of")) == lfw_of:
-                return cell
-        if read_only:
-            raise CellMissingError(f"The cell {path.name} has not been computed; run the recipe without --judge.")
+        if (cell := _kept(path, lfw_of)) is not None:  # computed by another process meanwhile
+            return cell
         content = _compute(
             fabric, train, test, adversary, against, seed=seed, lfw=lfw, folder=folder, progress=progress
         )
@@ -76,6 +76,15 @@ def run_cell(
         np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
         temporary.replace(path)
     return content
+
+
+def _kept(path: Path, lfw_of: str | None) -> Cell | None:
+    """The cell's arrays, if its file is there and has the scores of the wanted pairs."""
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as kept:
+        cell = dict(kept)
+    return cell if lfw_of is None or str(cell.get("lfw_of")) == lfw_of else None
 
 
 def _compute(

@@ -106,9 +106,14 @@ class StudyData:
         return noise not in self.study.noises or self._bank_path(noise).exists()
 
     def _bank_path(self, noise: str) -> Path:
+        """Named by all that determines the rows: settings, photos by name, precision."""
         recipe = self.study.noises[noise]
-        settings = repr(asdict(recipe)) + (f"{self.train.fingerprint()}" if recipe.faces is None else "")
-        return self.banks_folder / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"
+        if recipe.faces is None:
+            photos: object = self.train.fingerprint()
+        else:
+            photos = [record.key for record in banks.find_source(recipe, self.folder)]
+        everything = repr((asdict(recipe), photos, self.precision))
+        return self.banks_folder / f"{hashlib.sha256(everything.encode()).hexdigest()[:16]}.safetensors"
 
     def _load_bank(self, noise: str) -> NoiseBank:
         if noise not in self.study.noises:

@@ -1,7 +1,8 @@
 """Compute many cells: one after another, in several processes, or as tasks of a cluster's queue.
 
 Each cell is written once, whole, under the hash of all that determines it; whoever finds it there, or being written, takes
-it from there. So the three ways are one function on a list.
+it from there. So the three ways are one function on a list. All of them run PyTorch on one thread, for trainings on one and
+on two threads end differently.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from filelock import Timeout
 
 from faceguard.errors import FaceguardError
-from faceguard.pool import in_order
+from faceguard.pool import in_order, one_thread
 
 Cluster = Literal["slurm", "local"]
 HOURS = 4  # that a cluster may take for one cell
@@ -44,15 +45,12 @@ def run_jobs(
         return
     task = partial(_unless_busy, compute)
     later = []
-    for job, seconds in zip(
-        jobs, map(task, jobs) if workers == 1 else in_order(task, jobs, workers=workers), strict=True
-    ):
+    for job, seconds in zip(jobs, in_order(task, jobs, workers=workers), strict=True):
         if seconds is None:
             later.append(job)
         else:
             yield job, seconds
-    for job in later:
-        yield job, compute(job)
+    yield from zip(later, in_order(compute, later, workers=1), strict=True)
 
 
 def _unless_busy(compute: Compute, job: Labelled) -> float | None:
@@ -63,6 +61,12 @@ def _unless_busy(compute: Compute, job: Labelled) -> float | None:
         return None
 
 
+def _alone(compute: Compute, job: Labelled) -> float:
+    """As ``compute``, on one thread as everywhere: the order of sums on more would change a network's weights."""
+    with one_thread():
+        return compute(job)
+
+
 def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: Path) -> Iterator[float]:
     """Every job as a task of the cluster's queue; a task that fails there raises here."""
     try:
@@ -70,6 +74,6 @@ def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: 
     except ImportError as error:
         raise FaceguardError("A cluster needs submitit; install it with pip install submitit.") from error
     executor: Any = submitit.AutoExecutor(folder=logs, cluster=cluster)
-    executor.update_parameters(timeout_min=60 * HOURS, cpus_per_task=2, name="faceguard")
-    for submitted in executor.map_array(compute, jobs):
+    executor.update_parameters(timeout_min=60 * HOURS, cpus_per_task=1, name="faceguard")
+    for submitted in executor.map_array(partial(_alone, compute), jobs):
         yield submitted.result()

@@ -16,12 +16,14 @@ from faceguard.conclusion import conclude, judge
 from faceguard.errors import DataError
 from faceguard.measures import measure_arm
 from faceguard.outputs import write_json
+from faceguard.pool import one_thread
 from faceguard.report import write_report
 from faceguard.study import make_groups
 
 Json = dict[str, Any]
 
 
+@one_thread()  # as the cells: the detector of `visibility` is trained here
 def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     """Measure every condition, judge it, and write the three files; gives what result.json holds.
 

@@ -5,19 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock, Timeout
 from studies import SMALL, arrays_equal, data, study, trainings  # noqa: F401
 
 import eval.contenders
-from eval.cells import run_cell
+from eval.cells import CellMissingError, cell_hash, run_cell
 from eval.engine import compute, jobs_of
 from eval.jobs import run_jobs
 from eval.plan import Plan
+from faceguard.countermeasure import Countermeasure
 from faceguard.device import make_fabric
 
 ROOT = Path(__file__).parents[1]
@@ -133,3 +136,42 @@ def test_a_cell_that_somebody_else_computes_is_left_for_the_end(tmp_path, study,
     monkeypatch.setattr(eval.engine, "cell_of", busy_once)
     assert study("--seeds", "1", "--only", "*")[0] == 0
     assert seen[:4] == [("clean", False), ("random", False), ("error-minimizing", False), ("clean", True)]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A job without a study."""
+
+    label: str
+
+
+def threads_of(job, *, wait=True):
+    """How many threads PyTorch has where the job runs; the first time, somebody else is at it."""
+    if job.label == "busy" and not wait:
+        raise Timeout("cell.lock")
+    return float(torch.get_num_threads())
+
+
+@pytest.mark.parametrize("way", [{"workers": 1}, {"workers": 2}, {"cluster": "local"}])
+def test_every_cell_is_computed_on_one_thread_however_many_there_are(way, tmp_path, monkeypatch):
+    """Sums on several threads come in another order, so a training would end differently under the same hash."""
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        done = list(run_jobs(threads_of, [Named("free"), Named("busy")], **way, logs=tmp_path))
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(done, key=lambda one: one[0].label) == [(Named("busy"), 1.0), (Named("free"), 1.0)]
+
+
+def test_a_cell_that_is_only_read_is_not_waited_for(data, tmp_path):
+    from faceguard.decode import load_faces
+    from faceguard.identities import split
+
+    train, test = split(load_faces(data / "people", size=32), seed=0)
+    fabric = make_fabric(device="cpu")
+    lock = tmp_path / f"{cell_hash(train, test, SMALL, Countermeasure(), 0, fabric)}.lock"
+    with FileLock(lock), pytest.raises(CellMissingError, match="without --judge"):
+        run_cell(fabric, train, test, SMALL, seed=0, lfw=None, folder=tmp_path, read_only=True)

@@ -1,5 +1,6 @@
 """The faces of a study's conditions: who carries what in which arm, on crops and on uploaded photos."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -215,3 +216,15 @@ def test_a_study_of_photos_compares_uploaded_faces_and_drops_who_has_no_protecte
     monkeypatch.setenv("FACEGUARD_CACHE", str(tmp_path / "other"))
     with pytest.raises(DataError, match=r"No face was found\. Use a photo that shows the face"):
         found.training(one, "error-minimizing")
+
+
+def test_a_bank_belongs_to_its_photos_and_its_precision(data, trainings, tmp_path):
+    """Else a sweep would take, unasked, the rows that another precision or another folder's photos gave."""
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    found = loaded(folder, tmp_path, noises={"own": BankRecipe(faces="people", settings=quick_noise())})
+    before = found._bank_path("own")
+    assert replace(found, precision="bf16")._bank_path("own") != before
+    assert replace(found, folder=data)._bank_path("own") == before
+    (folder / "people" / found.train.names[0] / "another.png").write_bytes(b"")
+    assert found._bank_path("own") != before
