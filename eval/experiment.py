@@ -6,7 +6,7 @@ One cell is one training by one adversary with one seed, cached by all that dete
 """
 
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -84,7 +84,7 @@ class Condition:
 class Expectation:
     """A claim about the rank-1 of one group, as a share of the clean arm's after the last epoch, on average over seeds.
 
-    It holds for every condition whose name fits ``where`` (shell patterns) and that has the group.
+    It is about every condition whose name fits ``where`` (shell patterns) and that has the group.
     """
 
     group: str = "protected"
@@ -93,9 +93,10 @@ class Expectation:
     at_least: float | None = None
     where: str = "*"
 
-    def fits(self, condition: str) -> bool:
-        """Whether the claim is about the condition of this name."""
-        return fnmatchcase(condition, self.where)
+    def fits(self, condition: Condition) -> bool:
+        """Whether the claim is about this condition; with everybody protected there are no others."""
+        has_group = self.group == "protected" or condition.protected is not None
+        return has_group and fnmatchcase(condition.name, self.where)
 
     def met(self, rank1: float, clean: float) -> bool:
         """Whether it holds for the error-minimizing arm's ``rank1`` beside the clean arm's; never for no number."""
@@ -112,7 +113,8 @@ class Expectation:
         return f"{self.group} {' and '.join(bounds)} of clean, {self.epoch} epoch"
 
 
-PAPER = (Expectation(at_most=0.1), Expectation(group="others", at_least=0.9))
+HIDDEN = Expectation(at_most=0.1)
+PAPER = (HIDDEN, Expectation(group="others", at_least=0.9))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +145,21 @@ class FaceStudy:
         if self.upload is not None:
             own = [name for name, recipe in self.noises.items() if recipe.settings.form == "sample-wise"]
             problems += [f"the noise {name!r} is sample-wise and needs aligned crops, not uploads" for name in own]
+        problems += [
+            f"no condition fits the claim '{claim}' about {claim.where!r}" for claim in self._idle(self.conditions)
+        ]
         if problems or not names:
             raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no conditions") + ".")
 
     def against(self, adversary: str) -> "FaceStudy":
         """The same conditions with another adversary, and as many seeds as that one usually has."""
-        others = (replace(c, adversary=adversary, seeds=None) for c in self.conditions)
-        return replace(self, conditions=tuple(dict.fromkeys(others)))
+        others = tuple(dict.fromkeys(replace(c, adversary=adversary, seeds=None) for c in self.conditions))
+        idle = self._idle(others)  # claims about one adversary alone
+        return replace(self, conditions=others, expectations=tuple(e for e in self.expectations if e not in idle))
+
+    def _idle(self, conditions: Sequence[Condition]) -> list[Expectation]:
+        """The claims that none of these conditions can meet or miss."""
+        return [claim for claim in self.expectations if not any(map(claim.fits, conditions))]
 
     def at(self, scale: Scale) -> "FaceStudy":
         """The study as it is run at ``scale``: for smoke, at most three people are protected and nothing is expected."""

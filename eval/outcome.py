@@ -8,7 +8,7 @@ from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
 from eval.engine import Job, cell_of, contender_of, lfw_of, loaded, seeds_of
-from eval.experiment import Condition, Expectation
+from eval.experiment import Condition, Expectation, FaceStudy
 from eval.plan import Plan, command_of, folder_of
 from eval.visibility import visibility
 from faceguard.about import about_run
@@ -53,7 +53,7 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
         "paper": dict(study.paper),
         "verdict": conclude(conditions, not_run),
         "conditions": conditions,
-        "expectations": _expectations(study.expectations, conditions),
+        "expectations": expectations(study, conditions),
         "noise": {noise: visibility(data, noise) for noise in _noises(run)},
         "settings": _settings(plan, data),
         "pictures": [],
@@ -99,17 +99,28 @@ def _noises(conditions: list[Condition]) -> list[str]:
     return list(dict.fromkeys(noise for condition in conditions for noise in condition.noises.values()))
 
 
-def _expectations(expected: tuple[Expectation, ...], conditions: list[Json]) -> dict[str, bool]:
-    """Each expectation in words, for every condition it is about, and whether the mean over seeds meets it."""
+def expectations(study: FaceStudy, measured: list[Json]) -> dict[str, bool]:
+    """Each claim in words, for every condition it is about, and whether the mean over seeds meets it.
+
+    Nothing is met by a condition that was not run, or that is inconclusive: then a control failed, and a number says nothing.
+    """
+    by_name = {condition["name"]: condition for condition in measured}
     met = {}
-    for expectation in expected:
-        for condition in conditions:
-            clean, noisy = (condition["arms"][arm]["recognition"] for arm in ("clean", "error-minimizing"))
-            if expectation.fits(condition["name"]) and expectation.group in clean:
-                reference = clean[expectation.group]["last"]["mean"]
-                found = noisy[expectation.group][expectation.epoch]["mean"]
-                met[f"{condition['name']}: {expectation}"] = expectation.met(found, reference)
+    for expectation in study.expectations:
+        for condition in filter(expectation.fits, study.conditions):
+            words, found = f"{condition.name}: {expectation}", by_name.get(condition.name)
+            if found is None:
+                met[f"{words} (not run)"] = False
+            elif found["verdict"] == "inconclusive":
+                met[f"{words} (inconclusive)"] = False
+            elif expectation.group in found["arms"]["clean"]["recognition"]:
+                met[words] = _met(expectation, found["arms"])
     return met
+
+
+def _met(expectation: Expectation, arms: Json) -> bool:
+    clean, noisy = (arms[arm]["recognition"][expectation.group] for arm in ("clean", "error-minimizing"))
+    return expectation.met(noisy[expectation.epoch]["mean"], clean["last"]["mean"])
 
 
 def _settings(plan: Plan, data: StudyData) -> Json:

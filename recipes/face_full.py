@@ -7,7 +7,7 @@ Expect    protected at most a tenth of the clean arm's rank-1; LFW AUC well belo
 """
 
 from eval.banks import PLAIN
-from eval.experiment import Condition, FaceStudy
+from eval.experiment import HIDDEN, Condition, FaceStudy
 
 experiment = FaceStudy(
     claim="All 105 identities carry class-wise noise learnt on 100 other people; nothing about faces is learnt.",
@@ -17,4 +17,5 @@ experiment = FaceStudy(
     conditions=tuple(
         Condition(adversary=name, noise=PLAIN, protected=None) for name in ("resnet-18", "inception-resnet-v1")
     ),
+    expectations=(HIDDEN,),
 )

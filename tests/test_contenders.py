@@ -81,8 +81,9 @@ def test_an_expectation_reads_as_a_sentence_and_fits_names_by_pattern():
     assert str(expectation) == "others at least 0.9 of clean, best epoch"
     condition = Condition(noise="coarse-8", photos=0.5, assign="nearest", noisy_others=True, original=True)
     assert condition.name == ("resnet-18, none, coarse-8, 50 protected, 50% of photos, nearest, noisy others, original")
-    assert expectation.fits(condition.name)
-    assert not expectation.fits(replace(condition, noise="fine-8").name)
+    assert expectation.fits(condition)
+    assert not expectation.fits(replace(condition, noise="fine-8"))
+    assert not expectation.fits(replace(condition, protected=None))
 
 
 def test_a_plan_is_repeated_by_what_determines_its_numbers(tmp_path):
