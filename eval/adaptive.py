@@ -1,6 +1,7 @@
-"""Adversaries who know faceguard and the rows it ships: they project the rows out, or learn to ignore them.
+"""Adversaries who know faceguard and the rows that were used: they project the rows out, or learn to ignore them.
 
-What an adversary can do without any row is ``faceguard.averaging``. K identities, R rows, S x S pixels.
+A study gives them the bank that it uses; on their own they know those that ship. What an adversary can do without any row
+is ``faceguard.averaging``. K identities, R rows, S x S pixels.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache as remember
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 import torch
@@ -17,17 +18,17 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from eval.banks import WITH_THE_PACKAGE
 from faceguard.adversary import Adversary, Attack, Progress, Scratch
 from faceguard.averaging import estimate_rows
-from faceguard.bank import NoiseBank, default_bank, load_bank, plain_bank
+from faceguard.bank import NoiseBank, load_bank
 from faceguard.decode import resize_faces
 from faceguard.errors import RunError
 from faceguard.identities import Faces, to_pixels, to_uint8
 from faceguard.recognizer import Embedder
 from faceguard.train import ChangeBatch
 
-SHIPPED = {"default": default_bank, "plain": plain_bank}
-BANKS = tuple(SHIPPED)
+BANKS = tuple(WITH_THE_PACKAGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,8 @@ class Projecting:
         center = train.pixels.mean(axis=0, dtype=np.float32)
         both = (project_out(faces, basis, center) for faces in (train, test))
         attack = self.then.attack(fabric, *both, seed=seed, change_batch=change_batch, progress=progress)
-        return replace(attack, embedder=_Projected(attack.embedder, basis, center, size=train.size))
+        projected = _Projected(attack.embedder, basis, center, size=train.size)
+        return replace(attack, embedder=projected, frozen=None)  # what it sees depends on the training faces
 
     def located(self, folder: Path) -> "Projecting":
         """With its banks, and the files of ``then``, below ``folder``."""
@@ -139,9 +141,14 @@ class _Projected:
         return self.embedder.embed(to_pixels(resize_faces(faces, self.embedder.size).pixels).to(pixels.device))
 
 
+def knows_rows(adversary: Adversary) -> TypeGuard[Projecting | NoiseAugmented]:
+    """Whether the adversary is one who knows rows, so that a study has to give them (its field ``banks``)."""
+    return isinstance(adversary, Projecting | NoiseAugmented)
+
+
 def open_bank(name: str) -> NoiseBank:
     """A shipped bank by name, or a bank's file. Raises BankError when there is none."""
-    return SHIPPED[name]() if name in SHIPPED else load_bank(Path(name))
+    return WITH_THE_PACKAGE[name]() if name in WITH_THE_PACKAGE else load_bank(Path(name))
 
 
 def shipped_rows(banks: Sequence[str], size: int) -> Tensor:
@@ -200,4 +207,4 @@ def _resized(rows: Tensor, size: int) -> Tensor:
 
 
 def _located(banks: Sequence[str], folder: Path) -> tuple[str, ...]:
-    return tuple(name if name in SHIPPED else str(folder / name) for name in banks)
+    return tuple(name if name in WITH_THE_PACKAGE else str(folder / name) for name in banks)

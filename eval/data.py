@@ -61,6 +61,11 @@ class StudyData:
             self._banks[noise] = self._load_bank(noise)
         return self._banks[noise]
 
+    def bank_source(self, noise: str) -> str:
+        """Where an adversary finds the bank of this name, learnt now if need be: a file, or the name of one that ships."""
+        self.bank(noise)
+        return str(self._bank_path(noise)) if noise in self.study.noises else noise
+
     def training(self, condition: Condition, arm: Arm) -> Faces:
         """The training faces as the adversary finds them in one arm."""
         if arm == "clean":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 
+from eval.adaptive import knows_rows
 from eval.cells import Cell, run_cell
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
@@ -15,6 +16,7 @@ from eval.data import StudyData
 from eval.experiment import Condition, Contender, FaceStudy, load_recipe
 from eval.plan import Plan
 from eval.scales import LIMITS
+from faceguard.adversary import Adversary
 from faceguard.decode import load_records
 from faceguard.device import make_fabric
 from faceguard.errors import DataError
@@ -68,6 +70,14 @@ def contender_of(plan: Plan, condition: Condition) -> Contender:
     return known[condition.adversary]
 
 
+def adversary_of(plan: Plan, condition: Condition) -> Adversary:
+    """The condition's adversary with its files; one who knows rows gets those that the condition uses."""
+    adversary = contender_of(plan, condition).adversary.located(plan.data)
+    if knows_rows(adversary):
+        return replace(adversary, banks=(loaded(plan).bank_source(condition.noise),))
+    return adversary
+
+
 def compute(plan: Plan, job: Job, *, wait: bool = True) -> float:
     """Have the job's cell computed, here or by whoever has begun; returns the seconds that its training took."""
     return float(cell_of(plan, job, wait=wait)["seconds"])
@@ -83,7 +93,7 @@ def cell_of(plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False)
         make_fabric(precision=plan.precision),
         data.training(job.condition, job.arm),
         data.test,
-        contender_of(plan, job.condition).adversary.located(plan.data),
+        adversary_of(plan, job.condition),
         COUNTERMEASURES[job.condition.countermeasure],
         seed=job.seed,
         lfw=lfw_of(plan),

@@ -8,9 +8,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import tiny_bank, tiny_faces, tiny_noise
+from studies import data  # noqa: F401
 
 import eval.adaptive
-from eval.adaptive import NoiseAugmented, Projecting, add_random_rows, bank_hashes, project_out, shipped_rows, span
+from eval.adaptive import (
+    NoiseAugmented,
+    Projecting,
+    add_random_rows,
+    bank_hashes,
+    open_bank,
+    project_out,
+    shipped_rows,
+    span,
+)
+from eval.engine import adversary_of, jobs_of, loaded
+from eval.plan import Plan
 from faceguard.adversary import Scratch
 from faceguard.bank import make_bank
 from faceguard.device import make_fabric
@@ -20,6 +32,17 @@ from faceguard.identities import Faces
 from faceguard.study import protect_faces
 from faceguard.train import TrainSettings
 
+RECIPE = """
+from eval.banks import BankRecipe
+from eval.experiment import Condition, FaceStudy
+experiment = FaceStudy(
+    claim="", faces="people", noises={"own": BankRecipe(faces="people")}, expectations=(),
+    conditions=tuple(
+        Condition(adversary=who, noise=noise, protected=2)
+        for who in ("projecting", "noise-augmented") for noise in ("own", "plain")
+    ),
+)
+"""
 SCRATCH = Scratch(width=8, size=8, train=TrainSettings(epochs=1, batch_size=6))
 
 
@@ -27,12 +50,12 @@ SCRATCH = Scratch(width=8, size=8, train=TrainSettings(epochs=1, batch_size=6))
 def shipped(monkeypatch):
     """Two banks that ship, small ones of 8 px; they have one row in common."""
     noise = tiny_noise(4)
-    parts = {"default": noise[:3], "plain": noise[2:]}
+    parts = {"shipped": noise[:3], "plain": noise[2:]}
     banks = {
         name: make_bank(rows, epsilon=16 / 255, identities=tuple("abc"[: len(rows)]), form="class-wise", seed=0)
         for name, rows in parts.items()
     }
-    monkeypatch.setattr(eval.adaptive, "SHIPPED", {name: partial(banks.get, name) for name in banks})
+    monkeypatch.setattr(eval.adaptive, "WITH_THE_PACKAGE", {name: partial(banks.get, name) for name in banks})
     return banks
 
 
@@ -82,7 +105,7 @@ def test_the_span_has_the_rank_of_the_rows_or_less_when_asked_and_the_strongest_
 
 
 def test_the_rows_of_all_banks_are_known_once_at_any_size(shipped):
-    assert shipped_rows(("default", "plain"), 8).shape == (4, 3, 8, 8)
+    assert shipped_rows(("shipped", "plain"), 8).shape == (4, 3, 8, 8)
     assert shipped_rows(("plain",), 8).shape == (2, 3, 8, 8)
     halved = shipped_rows(("plain",), 4)
     means = shipped["plain"].delta([0, 1]).reshape(2, 3, 4, 2, 4, 2).mean(dim=(3, 5))
@@ -149,7 +172,7 @@ def test_projecting_attacks_with_both_sets_projected(shipped, rows):
     plain = SCRATCH.attack(fabric, train, test, seed=0)
     assert not torch.equal(found.embeddings, plain.embeddings)
     if rows == "known":
-        basis = span(shipped_rows(("default", "plain"), 8).flatten(1))
+        basis = span(shipped_rows(("shipped", "plain"), 8).flatten(1))
         center = train.pixels.mean(axis=0, dtype=np.float32)
         both = (project_out(faces, basis, center) for faces in (train, test))
         assert torch.equal(found.embeddings, SCRATCH.attack(fabric, *both, seed=0).embeddings)
@@ -159,3 +182,15 @@ def test_projecting_attacks_with_both_sets_projected(shipped, rows):
 def test_rows_that_are_neither_known_nor_estimated_are_a_sentence():
     with pytest.raises(RunError, match="Rows 'guessed' are neither known nor estimated"):
         Projecting(then=SCRATCH, rows="guessed").attack(make_fabric(device="cpu"), tiny_faces(), tiny_faces(), seed=0)
+
+
+def test_a_study_gives_whoever_knows_rows_the_rows_that_it_uses(data, tmp_path, monkeypatch):
+    """With the rows of other banks they would defeat less than they can."""
+    recipe = tmp_path / "tiny.py"
+    recipe.write_text(RECIPE)
+    plan = Plan(recipe=recipe, data=data, out=tmp_path, scale="smoke", precision="fp32")
+    for job in jobs_of(plan, "*/error-minimizing"):
+        adversary = adversary_of(plan, job.condition)
+        (known,) = adversary.banks
+        assert torch.equal(open_bank(known).rows, loaded(plan).bank(job.condition.noise).rows)
+        assert bank_hashes(adversary.banks) in adversary.fingerprint()
