@@ -16,13 +16,14 @@ from eval.scales import LIMITS, Scale
 from faceguard import face_cache, readers
 from faceguard.assign import Assign, assign_rows
 from faceguard.bank import NoiseBank, load_bank
+from faceguard.controls import phase_randomized, random_bank
 from faceguard.decode import load_records
 from faceguard.device import ChosenPrecision, generator
 from faceguard.doubts import doubts_about
 from faceguard.identities import Faces, split
 from faceguard.noise import Round
 from faceguard.readers.record import Record
-from faceguard.study import Arm, draw_protected, protect_faces, protect_photos, random_bank
+from faceguard.study import Arm, draw_protected, protect_faces, protect_photos
 from faceguard.uploads import Upload, carry, upload_faces
 
 SIZE = 112
@@ -73,7 +74,11 @@ class StudyData:
         seed = self.study.data_seed
         bank = self.bank(condition.noises[arm])
         protected = self.protected(condition)
-        noise = random_bank(bank, seed=seed) if arm == "random" else bank
+        noise = bank
+        if arm == "random":
+            noise = random_bank(bank, seed=seed)
+        elif arm == "phase-randomized":
+            noise = phase_randomized(bank, seed=seed)
         faces = self._carrying(self.train, noise, self._rows(bank, protected, condition.assign), condition)
         if condition.noisy_others:
             others = [name for name in self.train.names if name not in protected]

@@ -38,8 +38,8 @@ class Condition:
     PLAIN or a name of the study's own. ``protected`` counts identities (None: all of them), ``photos`` is the share of
     each one's photos that carry noise. With ``noisy_others`` the others' photos carry random rows of the same kind in
     both noisy arms: then nobody can tell the protected by the mere presence of noise. ``original`` applies the noise as
-    the authors' public code does. ``maximizing`` names error-maximizing noise of the study's own: a fourth arm, which decides
-    nothing. ``seeds`` replaces the adversary's own.
+    the authors' public code does. ``maximizing`` names error-maximizing noise of the study's own, and ``spectral`` adds the
+    noise's rows with random phases: further arms, which decide nothing. ``seeds`` replaces the adversary's own.
     """
 
     adversary: str = "resnet-18"
@@ -51,6 +51,7 @@ class Condition:
     noisy_others: bool = False
     original: bool = False
     maximizing: str | None = None
+    spectral: bool = False
     seeds: tuple[int, ...] | None = None
 
     @property
@@ -71,6 +72,7 @@ class Condition:
             "random": self.noise,
             "error-minimizing": self.noise,
             "error-maximizing": self.maximizing,
+            "phase-randomized": self.noise if self.spectral else None,
         }
         return {arm: noise for arm, noise in wanted.items() if noise is not None}
 

@@ -16,6 +16,7 @@ from typing import Any
 from eval.recipe_index import index
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
+from faceguard.study import ARMS
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE, INDEX = ROOT / "results", ROOT / "docs" / "results.md", ROOT / "recipes" / "README.md"
@@ -98,21 +99,21 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
 
 def _conditions(conditions: Sequence[Json]) -> Iterator[str]:
     lfw = any("lfw" in condition["arms"]["clean"] for condition in conditions)
-    maximizing = any("error-maximizing" in condition["arms"] for condition in conditions)
+    further = sorted({arm for condition in conditions for arm in condition["arms"]} - set(ARMS))
     yield (
         "| condition | seeds | protected: clean | random (best) | error-minimizing (best) | within | others: clean"
         " | error-minimizing | AUC protected: clean | error-minimizing |"
         + (" LFW AUC: clean | error-minimizing |" if lfw else "")
-        + (" protected: error-maximizing (best) |" if maximizing else "")
+        + "".join(f" protected: {arm} (best) |" for arm in further)
         + " verdict |"
     )
-    yield "|---" * (11 + 2 * lfw + maximizing) + "|"
+    yield "|---" * (11 + 2 * lfw + len(further)) + "|"
     for condition in conditions:
-        yield _condition(condition, lfw, maximizing)
+        yield _condition(condition, lfw, further)
     yield ""
 
 
-def _condition(condition: Json, lfw: bool, maximizing: bool) -> str:
+def _condition(condition: Json, lfw: bool, further: Sequence[str]) -> str:
     arms = condition["arms"]
     rank1 = {arm: found["recognition"] for arm, found in arms.items()}
     cells = [condition["name"], str(len(condition["seeds"])), _interval(rank1["clean"]["protected"]["last"])]
@@ -122,9 +123,7 @@ def _condition(condition: Json, lfw: bool, maximizing: bool) -> str:
     cells += [_mean(arms[arm]["verification"].get("protected", {}).get("auc")) for arm in ("clean", "error-minimizing")]
     if lfw:
         cells += [_mean(arms[arm].get("lfw", {}).get("auc"), 4) for arm in ("clean", "error-minimizing")]
-    if maximizing:
-        found = rank1.get("error-maximizing")
-        cells.append("" if found is None else _last_and_best(found["protected"]))
+    cells += [_last_and_best(rank1[arm]["protected"]) if arm in rank1 else "" for arm in further]
     return "| " + " | ".join([*cells, condition["verdict"]]) + " |"
 
 

@@ -19,6 +19,7 @@ from faceguard import readers
 from faceguard.assign import assign_rows
 from faceguard.audit_pictures import show_noise
 from faceguard.bank import NoiseBank
+from faceguard.controls import random_bank
 from faceguard.decode import decode_image
 from faceguard.device import derive_seed
 from faceguard.doubts import doubts_about
@@ -29,7 +30,7 @@ from faceguard.listing import list_photos
 from faceguard.manifest import MANIFEST
 from faceguard.readers.record import Record
 from faceguard.readers.synthetic import synthetic_faces
-from faceguard.study import Arm, draw_protected, random_bank
+from faceguard.study import Arm, draw_protected
 from faceguard.uploads import Upload, reach_trainer, upload_faces
 
 Progress = Callable[[str, int, int], None]  # what is read, photos done, photos in all

@@ -16,20 +16,16 @@ from numpy.typing import NDArray
 
 from faceguard.adversary import Attack
 from faceguard.bank import NoiseBank
+from faceguard.controls import random_bank
 from faceguard.device import generator
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
 from faceguard.identification import Groups, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces
-from faceguard.smooth import smooth
 from faceguard.verification import Verification
 
-Arm = Literal["clean", "random", "error-minimizing", "error-maximizing"]
-ARMS: tuple[Arm, ...] = (
-    "clean",
-    "random",
-    "error-minimizing",
-)  # what every verdict needs; the fourth stands beside them
+Arm = Literal["clean", "random", "error-minimizing", "error-maximizing", "phase-randomized"]
+ARMS: tuple[Arm, ...] = ("clean", "random", "error-minimizing")  # what every verdict needs; others stand beside them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +94,6 @@ def _carry(faces: Faces, bank: NoiseBank, carried: NDArray[np.int64], *, origina
         photos = carried == row
         pixels[photos] = add_levels(pixels[photos], bank.levels(int(row), original=original))
     return replace(faces, pixels=pixels)
-
-
-def random_bank(bank: NoiseBank, *, seed: int) -> NoiseBank:
-    """The control: uniform random rows of the same number, size, epsilon and smoothness, over the whole budget."""
-    side = bank.cells or bank.size
-    draw = torch.randint(-127, 128, (len(bank), 3, side, side), generator=generator(seed, "random arm"))
-    rows = smooth(draw.float(), bank.size).round().to(torch.int8)
-    return replace(bank, rows=rows, seed=seed, source_model={}, centroids=None, source_weights={})
 
 
 def arm_faces(

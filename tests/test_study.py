@@ -23,7 +23,6 @@ from faceguard.study import (
     judge,
     make_groups,
     protect_faces,
-    random_bank,
     verdict,
 )
 from faceguard.train import TrainSettings
@@ -81,29 +80,6 @@ def test_protecting_leaves_the_callers_pixels_alone(faces):
 def test_a_bank_of_another_size_is_a_sentence(faces):
     with pytest.raises(DataError, match="The faces are 16 px and the bank's rows 32 px; read the faces at"):
         protect_faces(faces, bank(size=32), {faces.names[0]: 0})
-
-
-def test_the_random_control_uses_the_whole_budget_evenly_and_follows_its_seed():
-    control = random_bank(bank(rows=20), seed=1)
-    counts = np.bincount(control.rows.flatten().int() + 127, minlength=255)
-    assert len(counts) == 255
-    assert counts.min() > 0.6 * counts.mean()
-    assert counts.max() < 1.5 * counts.mean()
-    assert (len(control), control.size, control.epsilon) == (20, 16, EPSILON)
-    assert torch.equal(control.rows, random_bank(bank(rows=20), seed=1).rows)
-    assert not torch.equal(control.rows, random_bank(bank(rows=20), seed=2).rows)
-    assert not torch.equal(control.rows, bank(rows=20).rows)
-
-
-def test_the_random_control_is_as_smooth_as_the_bank():
-    control = random_bank(replace(bank(rows=20), cells=4), seed=1)
-    assert (control.cells, control.size) == (4, 16)
-    rows = control.rows.float()
-    cells = torch.nn.functional.interpolate(rows, size=4, mode="area")
-    again = torch.nn.functional.interpolate(cells, size=16, mode="bilinear")
-    assert (again - rows).abs().mean() < 0.35 * rows.abs().mean()  # no detail finer than the cells
-    fine = random_bank(bank(rows=20), seed=1).rows.float()
-    assert rows.diff(dim=-1).abs().mean() < 0.5 * fine.diff(dim=-1).abs().mean()
 
 
 def test_every_arm_has_its_faces_and_clean_is_untouched(faces):
