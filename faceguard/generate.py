@@ -67,7 +67,7 @@ def learn_bank(
 ) -> NoiseBank:
     """Learn noise for ``faces`` and pack it; a row for every identity, or for every photo of sample-wise noise.
 
-    Error-maximizing noise needs a source model that knows the faces, so it is trained on the clean faces first.
+    Error-maximizing and targeted noise need a source model that knows the faces, so it is trained on the clean faces first.
     Raises DataError for a single identity, and NoiseDidNotConverge as ``noise.generate`` does; its checkpoint then allows
     more rounds.
     """
@@ -78,7 +78,7 @@ def learn_bank(
         )
     shape = source_model or SourceModel()
     source = build(shape.name, identities=len(faces.names), size=faces.size, width=shape.width, seed=seed)
-    if settings.objective == "error-maximizing":
+    if settings.objective == "error-maximizing" or settings.targeted:
         fit(fabric, source, faces, TrainSettings(epochs=20, batch_size=settings.batch_size), seed=seed)
     noise = generate(fabric, faces, source, settings, seed=seed, checkpoint=checkpoint, progress=progress)
     source.cpu().eval().requires_grad_(False)  # a bank lives in memory, wherever it was learnt

@@ -3,12 +3,15 @@
     min over theta   E [ min over delta   L(f_theta(x + delta), y) ]      with |delta| <= epsilon          (eq. 2)
     delta <- clip_eps(delta - alpha * sign(grad_x L(f_theta(x + delta), y)))                                (eq. 3)
 
+Targeted noise solves the inner problem alone, for a theta that knows faces, with label k on photos of anybody (adr/0009).
+
 A noise tensor has R rows, and ``rows[i]`` names the row that photo i uses: its label for class-wise noise, i itself
 for sample-wise noise. Each row becomes the mean of its photos' new deltas; a lone photo's mean is itself.
 
 N photos, R rows, B batch, S x S pixels; deltas and noise are float32 in [-epsilon, epsilon] on the pixel range [0, 1].
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,14 +98,14 @@ def generate(
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     while run.rounds < settings.max_rounds:
-        if settings.objective == "error-minimizing":
+        if settings.objective == "error-minimizing" and not settings.targeted:
             run.train_source()
         run.learn_noise()
         error = run.error()
         run.rounds += 1
         if progress is not None:
             progress(Round(number=run.rounds, error=error))
-        if settings.reached(error):
+        if settings.reached(error) or (settings.targeted and run.rounds == settings.max_rounds):
             noise = run.held.cpu().movedim(-1, 1)
             if store is not None:
                 return noise
@@ -175,7 +178,7 @@ class _Run:
         with seeded(self.seed, "source", self.rounds):
             for _ in range(self.settings.train_steps):
                 batch = self._source_batch()
-                x, y, delta = self._photos(batch)
+                x, y, delta = self._photos(batch, self.rows[batch])
                 noisy = self.augment(x.add_(self.settings.spread(delta, x.shape[-1])))
                 optimizer_step(self.fabric, self.model, self.optimizer, noisy, y, self.settings.gradient_clip)
 
@@ -185,17 +188,19 @@ class _Run:
         order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "noise order", self.rounds))
         with seeded(self.seed, "noise", self.rounds), self.fabric.autocast():
             for batch in self.learn_on[order].split(self.settings.batch_size):
-                x, y, delta = self._photos(batch)
+                rows = self._drawn_rows(len(batch)) if self.settings.targeted else self.rows[batch]
+                x, y, delta = self._photos(batch, rows)
                 delta = self.solve(lambda noisy: self.source(self.augment(noisy)), x, y, delta, self.settings)
-                update_rows(self.noise, self.rows[batch], delta.movedim(1, -1), self.settings.epsilon)
+                update_rows(self.noise, rows, delta.movedim(1, -1), self.settings.epsilon)
 
     @torch.inference_mode()
     def error(self) -> float:
-        """The source model's error on the photos as protected so far, in [0, 1]."""
+        """The source model's error on the photos as protected so far, in [0, 1]; targeted rows lie on other people's."""
         counts = torch.zeros(2, dtype=torch.long, device=self.labels.device)  # wrong, not finite: read once, at the end
         with seeded(self.seed, "error", self.rounds):
             for batch in self.learn_on.split(self.settings.batch_size):
-                x, y, delta = self._photos(batch)
+                other = (self.rows[batch] + 1 + batch.to(self.rows.device)) % len(self.held)
+                x, y, delta = self._photos(batch, other if self.settings.targeted else self.rows[batch])
                 logits = self.model(x.add_(self.settings.spread(delta, x.shape[-1])).clamp_(0, 1))
                 counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
         wrong, broken = counts.tolist()
@@ -204,11 +209,16 @@ class _Run:
             raise TrainingDiverged(f"The source model's outputs are not finite after {where}; lower the learning rate.")
         return float(wrong / len(self.learn_on))
 
-    def _photos(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels, labels and deltas of a batch: copies, which the caller may change."""
+    def _photos(self, batch: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels, wanted labels and deltas of a batch that carries ``rows``: copies, which the caller may change."""
         batch = batch.to(self.photos.device)
-        x, labels, rows = (part.index_select(0, batch) for part in (self.photos, self.labels, self.rows))
-        return to_pixels(x), labels, self.noise.index_select(0, rows).movedim(-1, 1)
+        labels = rows if self.settings.targeted else self.labels.index_select(0, batch)
+        return to_pixels(self.photos.index_select(0, batch)), labels, self.noise.index_select(0, rows).movedim(-1, 1)
+
+    def _drawn_rows(self, count: int) -> Tensor:
+        """Rows for ``count`` photos, each eight times: their mean suits many photos."""
+        few = torch.randperm(len(self.held))[: max(1, count // 8)].to(self.labels.device)
+        return few.repeat(math.ceil(count / len(few)))[:count]
 
     def _source_batch(self) -> Tensor:
         """The next shuffled batch of an endless stream that goes on across rounds; an incomplete last batch is left out."""

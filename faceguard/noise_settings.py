@@ -35,6 +35,7 @@ class NoiseSettings:
     publication: Publication | None = None  # the same for what publishing does to a photo, see there
     cells: int | None = None  # noise of so many cells a side, interpolated smoothly; None: every pixel is its own
     patch: int | None = None  # noise of so many pixels a side, at a random place of every photo, anew in every step
+    targeted: bool = False  # rows learnt on anybody's photos, against a source that knows faces and no longer learns
 
     def __post_init__(self) -> None:
         rates = ("epsilon", "step_size", "learning_rate", "gradient_clip")
@@ -45,6 +46,8 @@ class NoiseSettings:
             wrong.append(f"stop_error must lie between 0 and 1, not {self.stop_error}")
         if self.epsilon > 1:
             wrong.append(f"epsilon {self.epsilon} exceeds the pixel range [0, 1]; divide levels by 255")
+        if self.targeted and (self.form, self.objective) != ("class-wise", "error-minimizing"):
+            wrong.append("targeted noise is class-wise and error-minimizing")
         if wrong:
             raise FaceguardError("These noise settings cannot work: " + "; ".join(wrong) + ".")
 

@@ -71,9 +71,11 @@ def test_random_phases_keep_a_rows_colours_and_its_rms_at_the_budgets_edge():
     one, other = (part.delta(range(8)).double() for part in (learnt, control))
     assert control.rows.abs().max() == 127
     torch.testing.assert_close(*(rows.pow(2).mean(dim=(1, 2, 3)).sqrt() for rows in (other, one)), rtol=0.03, atol=0)
-    for before, after in zip(one.flatten(2), other.flatten(2), strict=True):
-        assert np.corrcoef(before)[0, 1] == pytest.approx(np.corrcoef(after)[0, 1], abs=0.1)
-        assert abs(np.corrcoef(before[0], after[0])[0, 1]) < 0.35  # and nothing of its picture
+    pairs = list(zip(one.flatten(2).numpy(), other.flatten(2).numpy(), strict=True))
+    for before, after in pairs:
+        np.testing.assert_allclose(np.corrcoef(before), np.corrcoef(after), atol=0.1)
+    alike = [np.corrcoef(before[0], after[0])[0, 1] for before, after in pairs]
+    assert np.mean(alike) == pytest.approx(0, abs=0.2)  # and nothing is left of the picture
 
 
 def test_the_controls_follow_their_seed_and_carry_no_source_model():
