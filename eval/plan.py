@@ -27,9 +27,9 @@ class Plan:
 
 
 def folder_of(plan: Plan) -> Path:
-    """Where the plan's report goes; every scale, and every adversary that replaces the study's, has a folder of its own."""
+    """Where the plan's report goes; every scale, and everything that replaces the study's own, has a folder of its own."""
     scale = None if plan.scale == "small" else plan.scale
-    return plan.out / "-".join(part for part in (plan.recipe.stem, plan.adversary, scale) if part)
+    return plan.out / "-".join(part for part in (plan.recipe.stem, plan.stand_in, plan.adversary, scale) if part)
 
 
 def command_of(plan: Plan) -> list[str]:

@@ -3,6 +3,8 @@
     over seeds       the same people, another training:  mean +- t(0.975, S - 1) s / sqrt(S)       (Student 1908)
     over identities  the same trainings, other people:   a bootstrap over identities, whose percentiles are moved outwards
                                                          for few identities                        (Hesterberg 2015)
+    near 0 and 1     no bootstrap sees what never came:  at least the exact ends of K people with no hit, or no miss, at
+                                                         all: 1 - 0.025^(1 / K)             (Clopper and Pearson 1934)
 
 S seeds, K identities, R replicates.
 """
@@ -21,7 +23,8 @@ from faceguard.verification import Interval
 def estimate(seeds: Sequence[float], identities: Interval | None = None) -> dict[str, Any]:
     """A share's ``mean`` over S seeds, its ``low`` and ``high``, ``over`` what these are, ``seeds`` and ``identities``.
 
-    ``over`` is "seeds", or "identities" when S = 1, or None when there is no interval at all, and no ends then.
+    ``over`` is "seeds", or "identities" when S = 1 or the seeds agree, or None when there is no interval, and no
+    ends then.
     """
     own = over_seeds(seeds)
     ends = own or identities
@@ -37,15 +40,15 @@ def estimate(seeds: Sequence[float], identities: Interval | None = None) -> dict
 
 
 def over_seeds(values: Sequence[float]) -> Interval | None:
-    """Student's 95 % interval of the mean of S shares, cut to [0, 1]; None for one. Of equal values it is a point."""
-    if len(values) < 2:
+    """Student's 95 % interval of the mean of S shares, cut to [0, 1]; None for one, and for equal ones: no spread."""
+    if len(set(values)) < 2:
         return None
     mean, half = np.mean(values), reach(np.array(values))
     return max(0.0, float(mean - half)), min(1.0, float(mean + half))
 
 
 def over_identities(drawn: Floats, identities: int) -> Interval | None:
-    """The interval between the percentiles of R ``drawn`` values that fit ``identities`` clusters; None for one.
+    """The interval of a share: the percentiles of its R ``drawn`` values that fit ``identities`` clusters; None for one.
 
     A bootstrap of K clusters is too narrow by sqrt((K - 1) / K) and by Student's against the normal quantile, so the
     percentiles are Phi(-+ sqrt(K / (K - 1)) t(0.975, K - 1)) instead of 2.5 and 97.5 (Hesterberg 2015).
@@ -54,7 +57,8 @@ def over_identities(drawn: Floats, identities: int) -> Interval | None:
         return None
     tail = float(ndtr(-math.sqrt(identities / (identities - 1)) * stdtrit(identities - 1, 0.975)))
     low, high = np.quantile(drawn, (tail, 1 - tail))
-    return float(low), float(high)
+    never = 1 - 0.025 ** (1 / identities)
+    return min(float(low), 1 - never), max(float(high), never)
 
 
 def reach(values: Floats) -> Floats:

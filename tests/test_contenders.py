@@ -94,3 +94,4 @@ def test_a_plan_is_repeated_by_what_determines_its_numbers(tmp_path):
     swept = replace(plan, adversary="resnet-18-narrow", scale="smoke")
     assert command_of(swept)[4:] == ["--scale", "smoke", "--adversary", "resnet-18-narrow"]
     assert folder_of(swept) == tmp_path / "face_full-resnet-18-narrow-smoke"
+    assert folder_of(replace(plan, stand_in="casia-webface")) == tmp_path / "face_full-casia-webface"
