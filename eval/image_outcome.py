@@ -36,12 +36,13 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     study, missing = loaded(plan).study, missing_sets(plan)
     runs: dict[str, Json] = {}
     not_run, times = [], {}
+    spent: dict[Any, float] = {}
     for name, run in study.runs.items():
         if absent := missing.keys() & sets_of(run):
             not_run.append(f"{name} ({missing[min(absent)]})")
             continue
         try:
-            runs[name], times[name] = _measure(plan, name, run, read_only=read_only)
+            runs[name], times[name] = _measure(plan, name, run, spent, read_only=read_only)
         except CellMissingError:
             not_run.append(name)
     if not runs:
@@ -60,13 +61,17 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
     draw(result, out)
-    seconds = len(seeds_of(plan)) * sum(time["training"] + time["learning"] for time in times.values())
-    write_json(out / "run.json", about_run(seconds, command_of(plan)) | {"times": times})
+    write_json(out / "run.json", about_run(sum(spent.values()), command_of(plan)) | {"times": times})
     return result
 
 
-def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json, dict[str, float]]:
-    """One run of result.json, and the seconds of its training and of learning its noises, means over seeds."""
+def _measure(
+    plan: Plan, name: str, run: Run, spent: dict[Any, float], *, read_only: bool
+) -> tuple[Json, dict[str, float]]:
+    """One run of result.json, and the seconds of its training and of learning its noises, means over seeds.
+
+    ``spent`` gets the seconds of every training and noise; those that runs share stand in it once.
+    """
     images = loaded(plan)
     data, train, test = images.photos_of(run)
     seeds = seeds_of(plan)
@@ -101,8 +106,10 @@ def _measure(plan: Plan, name: str, run: Run, *, read_only: bool) -> tuple[Json,
         measured["attack_success"] = estimate(
             [float((c["predictions"][-1, len(test) :] == labels).mean()) for c in cells]
         )
-    learning = sum(images.bank(noise, data)[1].seconds for noise in noises) / len(seeds)
-    return measured, {"training": float(np.mean([cell["seconds"] for cell in cells])), "learning": learning}
+    trainings = [float(cell["seconds"]) for cell in cells]
+    learning = {(noise, data): images.bank(noise, data)[1].seconds for noise in noises}
+    spent |= learning | {seconds: seconds for seconds in trainings}  # a shared cell's are equal to the last digit
+    return measured, {"training": float(np.mean(trainings)), "learning": sum(learning.values()) / len(seeds)}
 
 
 def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[float]]:

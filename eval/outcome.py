@@ -31,7 +31,8 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     The same cells give the same result.json: what differs from run to run (time, hardware, commit) stands in run.json.
     """
     data = loaded(plan)
-    study, seconds = data.study, 0.0
+    study = data.study
+    spent: set[float] = set()  # seconds of each cell; one that two conditions share has the same to the last digit
     conditions, run, not_run = [], [], []
     for condition in study.conditions:
         try:
@@ -41,7 +42,7 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
             continue
         conditions.append(measured)
         run.append(condition)
-        seconds += took
+        spent |= took
     if not run:
         raise DataError(f"Not one condition of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
     adversaries, countermeasures = {c.adversary for c in run}, {c.countermeasure for c in run}
@@ -61,23 +62,23 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     out = folder_of(plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(seconds, command_of(plan)))
+    write_json(out / "run.json", about_run(sum(spent), command_of(plan)))
     write_report(out)
     return result
 
 
-def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bool) -> tuple[Json, float]:
-    """One condition of result.json, and the seconds that its cells took."""
+def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bool) -> tuple[Json, set[float]]:
+    """One condition of result.json, and the seconds that each of its cells took."""
     for noise in condition.noises.values():
         if read_only and not data.has_bank(noise):
             raise CellMissingError(f"The noise {noise} has not been learnt; run the recipe without --judge.")
     protected, seeds = data.protected(condition), list(seeds_of(plan, condition))
     groups = make_groups(data.test, protected)
-    arms, seconds = {}, 0.0
+    arms, seconds = {}, set()
     for arm in condition.arms:
         jobs = [Job(condition=condition, arm=arm, seed=seed) for seed in seeds]
         cells = [cell_of(plan, job, read_only=read_only) for job in jobs]
-        seconds += sum(float(cell["seconds"]) for cell in cells)
+        seconds |= {float(cell["seconds"]) for cell in cells}
         lfw = lfw_of(plan)
         arms[arm] = measure_arm(cells, data.test, groups, pairs=None if lfw is None else lfw[1])
     measured: Json = {

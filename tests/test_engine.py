@@ -3,10 +3,12 @@
 import json
 import os
 
+import numpy as np
 import pytest
 from studies import data, study, trainings  # noqa: F401
 
 import eval.engine
+import eval.outcome
 from eval.experiment import Condition, Expectation, FaceStudy, load_recipe
 from eval.outcome import expectations
 from faceguard.adversary import Scratch
@@ -106,6 +108,15 @@ def test_an_expectation_that_is_missed_is_named_and_the_exit_code_is_1(tmp_path,
     assert (
         err == f"not met: {NAME}: protected at most 99 of clean, last epoch (inconclusive)\n"
     )  # two epochs teach nothing
+
+
+def test_the_time_of_a_cell_that_conditions_share_is_counted_once(tmp_path, study, monkeypatch):
+    spent, about = [], eval.outcome.about_run
+    monkeypatch.setattr("eval.outcome.about_run", lambda seconds, words: spent.append(seconds) or about(seconds, words))
+    study("--seeds", "1", conditions=TWO)
+    paths = sorted((tmp_path / "runs" / "cells").glob("*.npz"))
+    assert len(paths) == 5  # clean faces are the same whoever is protected
+    assert spent == pytest.approx([sum(float(np.load(path)["seconds"]) for path in paths)])
 
 
 def test_a_claim_that_fits_no_condition_is_refused(study, trainings):
