@@ -105,7 +105,7 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
 def check(
     originals: Annotated[Path, typer.Argument(help="The photos as they were.")],
     protected: Annotated[Path, typer.Argument(help="Their protected copies: OUT of protect.")],
-    out: Annotated[Path, typer.Option(help="Folder for check.html and check.json.")] = Path("check"),
+    out: Annotated[Path, typer.Option(help="Folder for check.html and check.json.")] = Path("check-report"),
     noise: Noise = None,
 ) -> None:
     """Compare photos with their protected copies: what changed, and how much noise a trainer will find."""

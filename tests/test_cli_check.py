@@ -1,9 +1,12 @@
 """``faceguard check``: exit codes, the sentence, and the two files."""
 
 import json
+from pathlib import Path
 
 import pytest
 from commands import coarse_bank, fail, mistype, run, succeed, write_faces
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +48,16 @@ def test_results_are_not_overwritten_and_a_missing_folder_is_a_sentence(capsys, 
     succeed(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
     assert "already exists" in fail(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
     assert "Missing argument" in mistype(capsys, "check", photos)
+
+
+def test_the_two_quoted_commands_work_where_a_file_is_called_check_as_in_a_clone(capsys, tmp_path, monkeypatch):
+    quoted = (ROOT / "docs" / "for-people-with-photos.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check").write_text("a script")
+    write_faces(tmp_path / "photos", identities=1, photos=1)
+    for words in (("protect", "photos", "protected"), ("check", "photos", "protected")):
+        assert f"uv run faceguard {' '.join(words)}\n" in quoted
+        said = succeed(capsys, *words)
+    assert "check-report/check.html shows them" in said
+    assert "`check-report/check.html`" in quoted
+    assert (tmp_path / "check").read_text() == "a script"
