@@ -97,7 +97,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
     return replace(
         named,
         status="protected",
-        reason=" ".join([*left_out, *original.notes]) or None,
+        reason=" ".join([*left_out, *_warnings(original, count, how), *original.notes]) or None,
         faces=count,
         **asdict(measured),
         noise_kept=kept,
@@ -131,6 +131,16 @@ def usable_faces(pixels: NDArray[np.uint8], how: Protection) -> tuple[list[NDArr
     problems = [unusable(face, size, *pixels.shape[:2]) for face in wanted]
     usable = [alignment(face.landmarks, size) for face, problem in zip(wanted, problems, strict=True) if not problem]
     return usable, len(found), [problem for problem in problems if problem] if found else ["No face was found."]
+
+
+def _warnings(original: photo.Photo, count: int, how: Protection) -> list[str]:
+    """What the noise will not do for this photo, of ``count`` faces, although it is written."""
+    others, gray = count - 1, bool((original.pixels == original.pixels[..., :1]).all())
+    unprotected = (
+        f"{others} more face{'s' if others > 1 else ''} in it got no noise; --faces all gives it to every face."
+    )
+    turned = "It was gray and its noise has colours; whoever turns it gray again takes most of the noise away."
+    return [unprotected] * (others > 0 and how.faces == "largest") + [turned] * gray
 
 
 def _measure(original: NDArray[np.uint8], written: NDArray[np.uint8], path: Path, how: Protection) -> Quality:

@@ -162,6 +162,19 @@ def test_every_face_takes_the_noise_when_all_are_asked_for(tmp_path: Path, astro
         (result,) = protect_photos(jobs, out, Protection(bank=make_bank(), faces=which), rows=ROWS).results
         changed = photo.read(out / "pair.png").pixels != pair
         assert result.faces == 2 and sum(bool(half.any()) for half in np.split(changed, 2, axis=1)) == halves
+        left = "1 more face in it got no noise; --faces all gives it to every face."
+        assert result.reason == (left if which == "largest" else None)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_gray_photo_is_protected_with_a_note_that_its_noise_has_colours(
+    tmp_path: Path, astronaut: np.ndarray, mode: str
+) -> None:
+    gray = np.asarray(Image.fromarray(astronaut).convert("L").convert(mode))
+    save(astronaut, tmp_path / "in" / "colour.png"), save(gray, tmp_path / "in" / "gray.png")
+    colour, noted = run(tmp_path / "in", tmp_path / "out").results
+    assert noted.status == "protected" and "It was gray and its noise has colours" in str(noted.reason)
+    assert colour.reason is None
 
 
 def test_alpha_and_colour_profile_survive_protection(tmp_path: Path) -> None:
