@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # torch must not be loaded for --help
 
 Assign = Literal["nearest", "random", "round-robin"]
 Noise = Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")]
+BEST = "1 is best: all of it survived"
 PHOTOS_A_WORKER = 8  # fewer are done sooner than another process has started
 
 
@@ -88,7 +89,7 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
         terminal.say(f"{renamed} changed their format: they are PNG or WebP now, which lose nothing.")
     kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]
     if kept:
-        terminal.say(f"Noise a trainer will find, as a correlation: {median(kept):.2f} (median over photos).")
+        terminal.say(f"Noise kept: {median(kept):.2f} ({BEST}; median over photos).")
     if quality is not None:
         terminal.say(
             f"Quality {quality} loses part of it, and changes pixels outside the faces; leave it out to lose nothing."
@@ -108,7 +109,7 @@ def check(
     out: Annotated[Path, typer.Option(help="Folder for check.html and check.json.")] = Path("check-report"),
     noise: Noise = None,
 ) -> None:
-    """Compare photos with their protected copies: what changed, and how much noise a trainer will find."""
+    """Compare photos with their protected copies: what changed, and how much of the noise survived."""
     from faceguard.bank import default_bank, load_bank
     from faceguard.check import check_photos
     from faceguard.outputs import refuse_existing
@@ -126,7 +127,7 @@ def check(
     report.write(out / "check.json")
     write_page(report, out / "check.html", pictures=face_pictures(originals, protected))
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
-    kept = "" if report.median_noise_kept is None else f"; noise a trainer will find {report.median_noise_kept:.2f}"
+    kept = "" if report.median_noise_kept is None else f"; noise kept {report.median_noise_kept:.2f} ({BEST})"
     terminal.say(f"{len(report.photos)} photos: {counts}{kept}. {out / 'check.html'} shows them.")
     for found in report.photos:
         if found.status != "protected":

@@ -25,7 +25,7 @@ def protected(capsys, tmp_path, bank):
 
 def test_what_protect_wrote_passes_and_the_page_shows_it(capsys, tmp_path, bank, protected):
     said = succeed(capsys, "check", *protected, "--noise", bank, "--out", tmp_path / "check")
-    assert "4 photos: 4 protected; noise a trainer will find 1.00." in said
+    assert "4 photos: 4 protected; noise kept 1.00 (1 is best: all of it survived)." in said
     content = json.loads((tmp_path / "check" / "check.json").read_text())
     assert content["counts"]["protected"] == 4
     assert all(photo["changed_outside"] == 0 and photo["max_change"] <= 16 for photo in content["photos"])
