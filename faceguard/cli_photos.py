@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # torch must not be loaded for --help
 Assign = Literal["nearest", "random", "round-robin"]
 Noise = Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")]
 BEST = "1 is best: all of it survived"
+LIMIT = "The noise helps when many people's photos carry it, and less when photos of the same people without it are out there."
 PHOTOS_A_WORKER = 8  # fewer are done sooner than another process has started
 
 
@@ -44,7 +45,10 @@ def protect(
     assign: Annotated[Assign, typer.Option(help="How an identity gets its row.")] = "random",
     seed: Annotated[int | None, typer.Option(help="Draws rows; by default your own secret does.")] = None,
 ) -> None:
-    """Write protected copies of photos. It works against whoever trains on them, not against whoever knows the face."""
+    """Write protected copies of photos.
+
+    The noise works against whoever trains on them, when many of the people carry it; not against whoever knows the face.
+    """
     from faceguard.assign import assign_to_photos
     from faceguard.bank import default_bank, load_bank
     from faceguard.batch import protect_photos
@@ -97,6 +101,8 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
     for result in report.protected:
         if result.reason:
             terminal.complain("note", f"{result.source}: {result.reason}")
+    if report.protected:
+        terminal.say(LIMIT)
     for result in report.failed:
         terminal.complain("not protected", f"{result.source}: {result.reason}")
     if not report.complete:

@@ -50,6 +50,7 @@ def test_aligned_faces_carry_exactly_their_row(capsys, tmp_path, people, bank):
         assert np.array_equal(pixels_of(tmp_path / name), expected)
     assert rows(tmp_path) == {"synthetic-000": 0, "synthetic-001": 1, "synthetic-002": 2}
     assert "Noise kept: 1.00 (1 is best: all of it survived; median over photos)." in out
+    assert out.rstrip().endswith("less when photos of the same people without it are out there.")
 
 
 @pytest.mark.parametrize(("bank", "levels", "cells"), [(default_bank(), 12, 28), (plain_bank(), 16, None)])
