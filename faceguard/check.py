@@ -34,6 +34,7 @@ STATUSES: tuple[Status, ...] = ("over budget", "without noise", "missing", "unre
 # Below, what changed is not the noise: of the bank that ships, a face of 25 pixels kept 0.23 at JPEG quality 50. Above, it
 # need not be: lower contrast alone reached 0.25 with the best of its 100 rows, blurring or another compression 0.04.
 LEAST_KEPT = 0.1
+NO_NOISE = "No noise is in it; is it this photo's copy? Name the bank with --noise if it was not the shipped one."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,13 +228,15 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
         return replace(check, status="without noise", reason="Nothing in it was changed; protect it again.")
     if not check.budget_kept:
         known = kept is not None and kept >= LEAST_KEPT
-        cause = "It was saved with loss, or altered since." if known else "No noise is in it; is it this photo's copy?"
+        cause = "It was saved with loss, or altered since." if known else NO_NOISE
         reason = f"It changed by {check.max_change} levels, more than {budget}. {cause}"
         return replace(check, status="over budget", reason=reason)
     if kept is None:
         return replace(check, status="without noise", reason="No face that carries a change was found in it.")
     if kept < LEAST_KEPT:
-        reason = f"What changed is not the noise of row {check.row} (correlation {kept:.2f}); name the bank it is from."
+        reason = (
+            f"What changed is not the noise of row {check.row} (correlation {kept:.2f}); name its bank with --noise."
+        )
         return replace(check, status="without noise", reason=reason)
     outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
     return replace(check, status="protected", reason=outside if check.changed_outside else None)

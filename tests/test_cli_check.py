@@ -50,6 +50,12 @@ def test_results_are_not_overwritten_and_a_missing_folder_is_a_sentence(capsys, 
     assert "Missing argument" in mistype(capsys, "check", photos)
 
 
+def test_without_the_bank_a_photo_with_noise_of_ones_own_asks_for_it(capsys, tmp_path, protected):
+    code, _, err = run(capsys, "check", *protected, "--out", tmp_path / "check")
+    assert (code, err.count("over budget: ")) == (1, 4)
+    assert "Name the bank with --noise if it was not the shipped one." in err
+
+
 def test_the_two_quoted_commands_work_where_a_file_is_called_check_as_in_a_clone(capsys, tmp_path, monkeypatch):
     quoted = (ROOT / "docs" / "for-people-with-photos.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
