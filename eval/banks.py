@@ -50,12 +50,22 @@ def find_source(recipe: BankRecipe, data: Path) -> list[Record]:
     """The photos that the bank is learnt on, none decoded; raises DataError when those are a study's own."""
     if recipe.faces is None:
         raise DataError("This bank is learnt on a study's own faces; name it among the noises of a FaceStudy.")
-    return recipe.limits.apply(readers.find(data / recipe.faces))
+    return recipe.limits.apply(find_set(data, recipe.faces))
 
 
 def load_source(recipe: BankRecipe, data: Path) -> Faces:
     """The faces that the bank is learnt on; raises as `find_source`."""
     return load_records(find_source(recipe, data))
+
+
+def find_set(data: Path, name: str) -> list[Record]:
+    """The photos of the face set ``name`` in the data folder, none decoded; raises DataError when it is absent or damaged."""
+    if not (data / name).exists():
+        raise DataError(
+            f"{data / name} does not exist; name the data folder with FACEGUARD_DATA or --folder, or another face set in it"
+            " with --data NAME. docs/data.md says what the folder holds."
+        )
+    return readers.find(data / name)
 
 
 def make(

@@ -13,7 +13,7 @@ from eval import banks
 from eval.banks import WITH_THE_PACKAGE
 from eval.experiment import Condition, FaceStudy
 from eval.scales import LIMITS, Scale
-from faceguard import face_cache, readers
+from faceguard import face_cache
 from faceguard.assign import Assign, assign_rows
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.controls import phase_randomized, random_bank
@@ -45,7 +45,7 @@ class StudyData:
     _banks: dict[str, NoiseBank] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        records = LIMITS[self.scale].apply(readers.find(self.folder / self.study.faces))
+        records = LIMITS[self.scale].apply(banks.find_set(self.folder, self.study.faces))
         self._records = {record.key: record for record in records}
         upload = self.study.upload
         faces = load_records(records, size=SIZE) if upload is None else _uploaded(records, upload, rows={})

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eval.banks import PLAIN, SHIPPED, WITH_THE_PACKAGE
+from eval.banks import PLAIN, SHIPPED, WITH_THE_PACKAGE, find_set
 from eval.scales import Scale
-from faceguard import readers
 from faceguard.bank import NoiseBank
 from faceguard.errors import DataError, PhotoError
 from faceguard.faces import TEMPLATE_SIZE, add_to_faces
@@ -61,7 +60,7 @@ def survive(study: SurvivalStudy, data: Path, *, workers: int, progress: Callabl
 
     Raises DataError for a folder in which no photo shows a usable face.
     """
-    tasks = {folder: list(readers.find(data / folder)[::every][: study.most]) for folder, every in study.photos.items()}
+    tasks = {folder: list(find_set(data, folder)[::every][: study.most]) for folder, every in study.photos.items()}
     done, count = 0, sum(map(len, tasks.values()))
     found: dict[str, Any] = {}
     for folder, records in tasks.items():

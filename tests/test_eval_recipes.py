@@ -48,7 +48,10 @@ def test_absent_data_is_a_sentence_that_names_the_folder(tmp_path, capsys, monke
     with pytest.raises(SystemExit) as left:
         harness.main([str(ROOT / "recipes" / "face_partial.py"), "--out", str(tmp_path / "runs")])
     assert left.value.code == 1
-    assert f"{tmp_path / 'nowhere' / 'pins-105'} does not exist" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'nowhere' / 'pins-105'} does not exist" in said
+    assert all(words in said for words in ("FACEGUARD_DATA", "--folder", "--data", "docs/data.md"))
+    assert (ROOT / "docs" / "data.md").is_file()
 
 
 def test_a_mistyped_option_exits_with_2():
