@@ -203,7 +203,7 @@ def eval_identities(
     faces: Annotated[Path, typer.Argument(help="Clean photos of the same identities; those trained on are left out.")],
     out: Out,
     groups: Annotated[
-        Path | None, typer.Option(help='JSON {"protected": [identities]}; the others form a second group.')
+        Path | None, typer.Option(help='JSON {"protected": \\[identities]}; the others form a second group.')
     ] = None,
     seed: Seed = 0,
 ) -> None:

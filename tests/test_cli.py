@@ -79,6 +79,11 @@ def test_the_help_of_a_command_explains_each_of_its_options(capsys, monkeypatch,
     assert all(parameter.help for parameter in COMMANDS[command].params)
 
 
+def test_brackets_in_the_help_are_shown(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert '{"protected": [identities]}' in succeed(capsys, "eval-identities", "--help")
+
+
 def test_the_help_names_every_command_and_its_purpose(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = succeed(capsys, "--help")
