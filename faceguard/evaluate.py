@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from faceguard.errors import DataError
-from faceguard.identification import embed, predict, rank1, verify_groups
+from faceguard.identification import Groups, embed, predict, rank1, verify_groups
 from faceguard.identities import Faces
 from faceguard.outputs import write_json
 from faceguard.plots import roc_figure
@@ -22,11 +22,13 @@ def evaluate_identities(
     """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
 
     A photo counts as trained on when identity and stem agree, whatever its folder or ending: the protected copy of a
-    photo and the photo are one. Raises DataError when nothing is left, or an identity is unknown to the run.
+    photo and the photo are one. Raises DataError when nothing is left, an identity is unknown to the run, or a group has too
+    few identities or photos to be verified.
     """
     faces = _held_out(run, faces)
     protected = [] if groups_file is None else read_groups(groups_file, faces.names)
     groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
+    _refuse_unverifiable(faces, groups)
     recognized = rank1(predict(run.model, faces), faces, groups)
     verified = verify_groups(embed(run.model, faces), faces, groups, seed=seed)
     content = {
@@ -66,6 +68,19 @@ def read_groups(path: Path, names: Sequence[str]) -> list[str]:
     if unknown:
         raise DataError(f"{path} names {', '.join(unknown[:5])}, of whom there are no faces; check the spelling.")
     return protected
+
+
+def _refuse_unverifiable(faces: Faces, groups: Groups) -> None:
+    """Verification needs impostors and genuine pairs: raises DataError, naming the group that lacks one of them."""
+    photos = np.bincount(faces.labels, minlength=len(faces.names))
+    for group, labels in groups.items():
+        if len(labels) < 2:
+            lack = "one identity; verification needs two"
+        elif photos[labels].max() < 2:
+            lack = "one held-out photo of each identity; verification needs two identities"
+        else:
+            continue
+        raise DataError(f"Group '{group}' has {lack}, with two held-out photos each.")
 
 
 def _held_out(run: Run, faces: Faces) -> Faces:

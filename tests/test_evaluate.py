@@ -98,6 +98,14 @@ def test_an_identity_without_held_out_photos_is_named(tmp_path, keys):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_group_with_one_held_out_photo_of_each_is_named(tmp_path):
+    words = "Group 'all' has one held-out photo of each identity; verification needs two identities, with two"
+    with pytest.raises(DataError, match=words):
+        evaluate_identities(a_run(), faces(["anna/0.jpg", "ben/0.jpg"]), tmp_path, seed=0)
+    assert not list(tmp_path.iterdir())
+    evaluate_identities(a_run(), faces(["anna/0.jpg", "anna/1.jpg", "ben/0.jpg"]), tmp_path, seed=0)
+
+
 def test_a_groups_file_is_a_list_of_names_or_a_demos_report(tmp_path):
     for content in ({"protected": ["ben"]}, {"identities": {"protected": ["ben"], "others": ["anna"]}}):
         (tmp_path / "groups.json").write_text(json.dumps(content))
