@@ -12,11 +12,12 @@ from eval.image_study import ImageStudy
 HEADER = """# Recipes
 
 One experiment a file: its docstring states the claim, the command, the data and what to expect. Made by `python -m eval.ledger`;
-the numbers are in [docs/results.md](../docs/results.md). Every recipe runs at three scales:
+the numbers are in [docs/results.md](../docs/results.md), and [docs/data.md](../docs/data.md) says what the data folder holds.
+From the root of a clone, after `pip install uv`, every recipe runs at three scales:
 
-    FACEGUARD_DATA=/path/to/data python -m eval recipes/single_class.py --scale smoke    # seconds: shows that it runs
-    FACEGUARD_DATA=/path/to/data python -m eval recipes/single_class.py --jobs 2         # small: minutes, the direction
-    FACEGUARD_DATA=/path/to/data python -m eval recipes/single_class.py --scale full     # the paper's settings; needs a GPU
+    FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --scale smoke   # seconds: shows that it runs
+    FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --jobs 2        # small: minutes, the direction
+    FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --scale full    # the paper's settings; needs a GPU
 
 A set that is absent is named with the command that gets it; `--data NAME` takes another one that is at hand in its place.
 """

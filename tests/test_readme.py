@@ -101,6 +101,14 @@ def test_the_documents_quote_commands():
     assert programs.count("eval") >= 1
 
 
+@pytest.mark.parametrize("document", ["README.md", "docs/for-people-with-photos.md", "recipes/README.md"])
+def test_a_newcomer_can_paste_every_line_into_a_terminal(document):
+    lines = [line for line in (ROOT / document).read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+    assert len(lines) >= 3
+    bare = re.compile(r"(?<!uv run )(faceguard|python -m eval)\b(?! &&)")
+    assert not [line for line in lines if bare.search(line)]
+
+
 @pytest.mark.parametrize(("document", "program", "words"), quoted(), ids=lambda value: str(value)[:60])
 def test_every_quoted_command_exists_with_its_options(document, program, words):
     assert all((ROOT / word).is_file() for word in words if word.endswith(".py"))

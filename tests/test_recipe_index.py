@@ -24,7 +24,7 @@ def test_a_row_says_what_was_measured(tmp_path):
     assert "Figure 2 c-d" in row
     assert "the row 'bird' near zero; 5 minutes | 2026-01-02, full: 1 of 2 expectations met; " in row
     assert "; 2026-01-02, small against a-network: 1 of 2 expectations met |" in row
-    assert text.count("not yet") == text.count("](") - 2  # all but this one and the link above the table
+    assert text.count("not yet") == text.count("](") - 3  # all but this one and the links above the table
 
 
 def test_a_recipe_has_at_most_forty_lines():
