@@ -22,12 +22,19 @@ def audit(
         Path | None, typer.Option(help="Folder per identity, other people's photos; by default faces are drawn.")
     ] = None,
     extractor: Annotated[
-        str | None, typer.Option(help="A recognizer that only compares: .onnx, .ckpt, run folder or published name.")
+        str | None,
+        typer.Option(
+            help="A recognizer that only compares: .onnx, .ckpt, run folder or published name; by default published"
+            " weights that were fetched before."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html, result.json and run.json.")] = Path("audit"),
     seed: Annotated[int, typer.Option(help="The same seed on the same machine gives the same result.json.")] = 0,
 ) -> None:
-    """Would this noise protect the people in your photos, and against whom? At most ten minutes on two cores."""
+    """Would this noise protect the people in your photos, and against whom?
+
+    Made to take at most ten minutes on two idle cores; longer on busy ones, or if the photos are very large.
+    """
     from faceguard.audit import AuditSettings, run_audit
     from faceguard.bank import default_bank, load_bank
     from faceguard.device import make_fabric

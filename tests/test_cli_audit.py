@@ -65,5 +65,13 @@ def test_what_cannot_be_audited_is_one_sentence_and_leaves_nothing(capsys, tmp_p
 def test_the_help_says_what_it_takes_and_what_it_writes(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = succeed(capsys, "audit", "--help")
-    for words in ("against whom", "ten minutes on two cores", "unprotected", "faces are drawn", "report.html"):
+    text = " ".join(text.replace("│", " ").split())
+    for words in (
+        "against whom",
+        "ten minutes on two idle cores; longer on busy ones",
+        "unprotected",
+        "faces are drawn",
+    ):
         assert words in text
+    assert "report.html" in text
+    assert "weights that were fetched before" in text
