@@ -29,7 +29,8 @@ EMBEDDED = 200  # photos with pictures, at most: some 40 kB each
 MARGIN = 0.15  # of the face's footprint, shown around it
 GAIN = 10
 LIMITS = (
-    "The noise works on whoever trains on the photos. It does nothing against a recognizer that already knows the face."
+    "The noise works on whoever trains on the photos, when many of the people carry it. It does nothing against a recognizer"
+    " that already knows the face."
 )
 WORDS = (
     "Noise kept is the correlation of what changed in the face, as a trainer will cut it out, with the noise that was"
