@@ -138,19 +138,20 @@ def lfw_hash(faces: Faces, pairs: LfwPairs) -> str:
 def _lfw_scores(fabric: Fabric, attack: Attack, seen: Faces, pairs: LfwPairs, folder: Path) -> NDArray[np.float64]:
     """The pairs' scores on the pictures as they are ``seen``; those of a frozen embedder are kept in ``folder``."""
     if attack.frozen is None:
-        return _score(fabric, attack.embedder, seen, pairs)
+        with fabric.autocast():
+            return _score(fabric, attack.embedder, seen, pairs)
     settings = CONTENT, attack.frozen, fabric._precision.precision, lfw_hash(seen, pairs), __version__
     path = folder / f"lfw-{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}.npy"
     with FileLock(path.with_suffix(".lock")):  # whoever comes second waits, and embeds nothing
         if not path.is_file():
             temporary = path.with_name(f"{path.stem}.tmp.npy")
-            np.save(temporary, _score(fabric, attack.embedder, seen, pairs))
+            np.save(temporary, _score(fabric, attack.embedder, seen, pairs))  # in fp32, as it embedded the faces
             temporary.replace(path)
         kept: NDArray[np.float64] = np.load(path, allow_pickle=False)
         return kept
 
 
 def _score(fabric: Fabric, embedder: Embedder, faces: Faces, pairs: LfwPairs) -> NDArray[np.float64]:
-    with fabric.autocast(), torch.inference_mode():
+    with torch.inference_mode():
         embeddings = embed(embedder, resize_faces(faces, embedder.size), device=fabric.device)
     return pair_scores(embeddings.numpy(), pairs.first, pairs.second)

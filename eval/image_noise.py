@@ -103,8 +103,9 @@ def learn(
         form=noise.form,
         seed=noise.seed,
     )
-    done = rounds[-1]
-    return bank, Learnt(rounds=done.number, error=done.error, seconds=round(time.monotonic() - begun, 1))
+    done, here = rounds[-1], max(1, len(rounds) - 1)
+    seconds = (time.monotonic() - begun) * max(1, done.number) / here  # rounds before an interruption count as these
+    return bank, Learnt(rounds=done.number, error=done.error, seconds=round(seconds, 1))
 
 
 def store_of(checkpoint: Path) -> Path:
