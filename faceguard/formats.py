@@ -20,6 +20,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 from faceguard.errors import PhotoError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")  # GIF: one frame is a photo, more are refused
+# Files with these endings are photos; those that cannot be read are reported, never passed over.
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
 
 # What Pillow's decoders raise on damaged data: most of them meet it with no checks of their own.
 DAMAGE = (

@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from faceguard.errors import DataError
+from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.photo import LOSSLESS_SUFFIXES
 
-# Files with these endings are photos to protect; those that cannot be read yet are reported, never passed over.
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 Form = Literal["keep", "png", "webp"]

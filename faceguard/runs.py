@@ -19,9 +19,9 @@ from torch import nn
 
 from faceguard.decode import load_faces
 from faceguard.errors import RunError
+from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.identification import predict
 from faceguard.identities import Faces, Failure, split_photos
-from faceguard.listing import PHOTO_SUFFIXES
 from faceguard.outputs import write_json
 from faceguard.plots import learning_curves
 from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file

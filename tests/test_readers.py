@@ -9,6 +9,7 @@ from PIL import Image
 
 from faceguard import readers
 from faceguard.errors import DataError, PhotoError
+from faceguard.listing import list_photos
 
 
 def photo(path: Path, level: int = 0) -> Path:
@@ -39,6 +40,14 @@ def test_a_folder_per_identity_is_listed_sorted_with_photos_at_any_depth(tmp_pat
         ("Bo/2020/may/a.png", "Bo"),
         ("Bo/b.JPG", "Bo"),
     ]
+
+
+def test_every_ending_that_is_protected_is_read_as_well(tmp_path: Path) -> None:
+    endings = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "heic", "heif", "avif"]
+    for ending in endings:
+        photo(tmp_path / f"Ann/{ending}.{ending}")
+    assert {key for key, _ in listed(tmp_path)} == {f"Ann/{ending}.{ending}" for ending in endings}
+    assert {job.relative.as_posix() for job in list_photos(tmp_path)} == {key for key, _ in listed(tmp_path)}
 
 
 def test_hidden_files_other_files_and_empty_identities_are_skipped(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faceguard.errors import DataError
+from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers import celeba, cifar, folder, imagenet, parquet, recordio, svhn
-from faceguard.readers.record import PHOTO_SUFFIXES, Record, Splits
+from faceguard.readers.record import Record, Splits
 
 __all__ = ["Record", "Splits", "find", "find_splits", "recognise"]
 

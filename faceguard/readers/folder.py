@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from faceguard.errors import DataError
-from faceguard.readers.record import PHOTO_SUFFIXES, Record, decode_image
+from faceguard.formats import PHOTO_SUFFIXES
+from faceguard.readers.record import Record, decode_image
 
 
 def fits(path: Path) -> bool:

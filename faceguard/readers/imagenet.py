@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 
 from faceguard.errors import DataError
+from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers import folder
-from faceguard.readers.record import PHOTO_SUFFIXES, Record, Splits
+from faceguard.readers.record import Record, Splits
 
 _CLASS = re.compile(r"n\d{8}")
 

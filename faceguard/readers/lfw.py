@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceguard.errors import DataError
+from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers.pickled import read_lists
-from faceguard.readers.record import PHOTO_SUFFIXES, Record, decode_image
+from faceguard.readers.record import Record, decode_image
 
 BIN_FOLDS = 10  # a .bin file does not store its folds; its pairs are cut into this many, in order
 

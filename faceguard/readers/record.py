@@ -15,10 +15,6 @@ from PIL import Image
 
 from faceguard.formats import FORMATS, channels, opened, upright
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
