@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -16,22 +17,33 @@ if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.identities import Faces, Failure
     from faceguard.train import Epoch
 
-console, errors = Console(), Console(stderr=True)
+
+class _Console(Console):
+    """A console that shows escaped what its stream cannot hold: a letter of another alphabet, a name that is no text."""
+
+    @property
+    def file(self) -> IO[str]:
+        stream = super().file
+        if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
+        return stream
+
+    @file.setter
+    def file(self, stream: IO[str]) -> None:
+        self._file = stream
+
+
+console, errors = _Console(), _Console(stderr=True)
 
 
 def say(sentence: str) -> None:
     """One line on what was done, never wrapped; brackets in a path are a path's, not markup."""
-    console.print(Text(_printable(sentence)), soft_wrap=True)
+    console.print(Text(sentence), soft_wrap=True)
 
 
 def complain(what: str, sentence: str) -> None:
     """One line on standard error: ``what`` in red, then the sentence."""
-    errors.print(Text.assemble((what, "red"), f": {_printable(sentence)}"), soft_wrap=True)
-
-
-def _printable(text: str) -> str:
-    """A file name that is no valid text is shown with its bytes escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    errors.print(Text.assemble((what, "red"), f": {sentence}"), soft_wrap=True)
 
 
 @contextmanager
@@ -47,7 +59,7 @@ def bars() -> Iterator[Callable[..., None]]:
         def advance(name: str, total: int, note: str, done: int | None = None) -> None:
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=total, note="")
-            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=_printable(note))
+            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=note)
 
         yield advance
 

@@ -1,5 +1,9 @@
 """What the terminal shows: sentences unbroken, paths untouched, and tables with the numbers of the result."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from rich.console import Console
 
@@ -78,3 +82,25 @@ def test_a_file_name_that_is_no_text_is_shown_with_its_bytes_escaped(capsys):
     said = capsys.readouterr()
     assert "\\udcff.png is done." in said.out
     assert said.err == "not protected: \\udcff.png: No face was found.\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_what_the_encoding_cannot_hold_is_shown_escaped_in_sentences_bars_and_tables(encoding):
+    script = r"""
+from faceguard import terminal
+name = "\u0444\u043e\u0442\u043e.jpg"
+terminal.say(f"{name} is done.")
+terminal.complain("not protected", f"{name}: No face was found.")
+with terminal.bars() as advance:
+    advance(name, 1, name)
+numbers = {"photos": 1, "rank1": 1.0, "auc": 1.0, "eer": 0.0}
+terminal.console.print(terminal.groups_table({"groups": {name * 20: numbers}}))
+terminal.say("The end.")
+"""
+    surroundings = os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "80"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=surroundings, check=False)
+    shown, complaints = (said.decode(encoding).splitlines() for said in (done.stdout, done.stderr))
+    name = "\u0444\u043e\u0442\u043e.jpg".encode(encoding, "backslashreplace").decode(encoding)
+    assert complaints == [f"not protected: {name}: No face was found."] and done.returncode == 0
+    assert (shown[0], shown[-1]) == (f"{name} is done.", "The end.")
+    assert sum(name in line for line in shown) > 1
