@@ -23,7 +23,7 @@ from faceguard.errors import DataError
 from faceguard.identities import Faces, Failure
 from faceguard.readers.record import Record
 
-FORMAT = 1  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
+FORMAT = 2  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
 _ROOM = 1.02  # of the pixels' own size, for the index
 
 

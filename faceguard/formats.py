@@ -67,12 +67,17 @@ def opened(
 
 
 def refuse_unsuitable(image: ImageFile.ImageFile, name: str) -> None:
-    """Raise PhotoError for what the header shows to be no single photo, or to have colours that have no plain RGB."""
+    """Raise PhotoError for what the header shows to be no single photo, and as `refuse_colours` does."""
     frames = getattr(image, "n_frames", 1)
     sequence = (image.custom_mimetype or "").endswith("-sequence")
     if sequence or (frames > 1 and image.format not in ("MPO", "HEIF")):
         kind = f"a {image.format} with {frames} pages" if image.format == "TIFF" else f"an animated {image.format}"
         raise PhotoError(f"{name} is {kind}, not one photo; save the picture you want as a file of its own.")
+    refuse_colours(image, name)
+
+
+def refuse_colours(image: ImageFile.ImageFile, name: str) -> None:
+    """Raise PhotoError for what the header shows to have colours that have no plain RGB."""
     if image.mode not in _MODES:
         raise PhotoError(
             f"{name} stores its colours as {image.mode}; convert it to an ordinary 8-bit RGB picture first."

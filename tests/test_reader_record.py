@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -90,7 +91,19 @@ def test_a_palette_with_transparency_becomes_rgb() -> None:
 def test_sixteen_bit_levels_are_scaled_and_not_cut_off() -> None:
     levels = np.array([[0, 255, 256, 32768, 65535]], dtype=np.uint16)
     pixels = decode_image(encode(Image.fromarray(levels), "PNG"), "photo")
-    assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+    assert pixels[0, :, 0].tolist() == [0, 1, 1, 128, 255]
+
+
+def test_a_tiff_of_sixteen_bits_whose_zero_is_white_is_no_negative() -> None:
+    levels, buffer = np.array([[0, 257, 65535]], dtype=np.uint16), io.BytesIO()
+    tifffile.imwrite(buffer, levels, photometric="miniswhite")
+    assert decode_image(buffer.getvalue(), "photo")[0, :, 1].tolist() == [255, 254, 0]
+
+
+@pytest.mark.parametrize(("mode", "number"), [("F", 0.5), ("I", 70_000)])
+def test_colours_that_are_no_levels_are_refused_rather_than_read_as_black(mode: str, number: float) -> None:
+    with pytest.raises(PhotoError, match=f"me stores its colours as {mode}; convert it"):
+        decode_image(encode(Image.new(mode, (4, 4), number), "TIFF"), "me")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceguard.formats import FORMATS, channels, opened, upright
+from faceguard.formats import FORMATS, channels, eight_bits, opened, refuse_colours
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,11 @@ class Splits:
 def decode_image(data: bytes | Path, name: str) -> NDArray[np.uint8]:
     """Decode a photo from its file or its bytes to upright H x W x 3 RGB; ``name`` is what an error calls it.
 
-    Transparency is dropped, 16-bit levels are scaled to 8 bits, an animation gives its first frame.
-    Raises PhotoError for anything unreadable, damaged, of another format, or larger than Pillow's size limit.
+    Transparency is dropped, 16-bit levels are rounded to 8 bits, an animation gives its first frame.
+    Raises PhotoError for anything unreadable, damaged, of another format, with colours that have no plain RGB, or larger
+    than Pillow's size limit.
     """
     # Pillow itself only warns up to twice its limit
     with opened(data, name, FORMATS, Image.MAX_IMAGE_PIXELS or math.inf) as image:
-        picture = upright(image)
-        if picture.mode.startswith(
-            "I"
-        ):  # Pillow would cut 16-bit gray off at 255; of 16-bit colours it takes the high byte
-            gray = (np.clip(np.asarray(picture).astype(np.int64), 0, 65535) >> 8).astype(np.uint8)
-            return np.repeat(gray[:, :, None], 3, axis=2)
-        return channels(picture)[0]
+        refuse_colours(image, name)
+        return channels(eight_bits(image, data, []))[0]
