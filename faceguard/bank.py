@@ -25,6 +25,7 @@ from torch import Tensor
 from faceguard.errors import BankError
 from faceguard.noise import Form
 from faceguard.noise_store import to_levels
+from faceguard.outputs import replacing
 from faceguard.recognizer import Recognizer, build
 
 VERSION = 1
@@ -125,10 +126,10 @@ class NoiseBank:
         if self.cells is not None:
             about["cells"] = self.cells
         about["sha256"] = _checksum(about, tensors)
-        temporary = path.with_name(path.name + ".tmp")
         # one entry: safetensors writes several metadata entries in no fixed order
-        temporary.write_bytes(save(tensors, metadata={"faceguard": json.dumps(about, sort_keys=True)}))
-        temporary.replace(path)
+        content = save(tensors, metadata={"faceguard": json.dumps(about, sort_keys=True)})
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def make_bank(noise: Tensor, *, epsilon: float, **about: Any) -> NoiseBank:

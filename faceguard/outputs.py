@@ -4,6 +4,9 @@ import errno
 import json
 import math
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,22 @@ def refuse_existing(path: Path) -> None:
         raise DataError(f"{path.parent} cannot be written to ({error.strerror}); choose another --out.") from error
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, no other writer's, for a file that becomes ``path`` once it is whole, or is removed."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write ``content`` with sorted keys under a temporary name, then rename; an infinite number becomes null."""
-    temporary = path.with_name(path.name + ".tmp")
     text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

@@ -19,6 +19,7 @@ from PIL import Image
 from faceguard import photo
 from faceguard.check import STATUSES, CheckReport, PhotoCheck
 from faceguard.errors import PhotoError
+from faceguard.outputs import replacing
 from faceguard.plots import difference
 
 Pixels = NDArray[np.uint8]
@@ -46,14 +47,12 @@ def write_page(report: CheckReport, path: Path, *, pictures: Pictures) -> None:
     ``pictures`` gives the face of a photo before and after, H x W x 3 of one size and any scale, or None when there is
     nothing to show; it is asked for the first 200 photos only, those with a problem first.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        # a file name that is no valid text is shown with its bytes escaped
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines(f"{part}\n" for part in _parts(report, pictures))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # a file name that is no valid text is shown with its bytes escaped
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+    ):
+        file.writelines(f"{part}\n" for part in _parts(report, pictures))
 
 
 def face_pictures(originals: Path, protected: Path) -> Pictures:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceguard.errors import DataError
+from faceguard.outputs import replacing
 
 if TYPE_CHECKING:  # matplotlib costs start-up time, so it is imported where a figure is made
     from matplotlib.axes import Axes
@@ -225,12 +226,10 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a .png or .svg under a temporary name beside ``path``, then rename, so that a broken run leaves no half picture."""
     from matplotlib import rc_context
 
-    temporary = path.with_name(f".{path.name}.partial")
     kind = path.suffix.removeprefix(".")
     nothing = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    try:
-        with rc_context({"svg.hashsalt": "faceguard"}):  # names of its parts, which are random otherwise
-            figure.savefig(temporary, format=kind, dpi=DPI, metadata=nothing)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(path) as temporary,
+        rc_context({"svg.hashsalt": "faceguard"}),
+    ):  # names of its parts, random otherwise
+        figure.savefig(temporary, format=kind, dpi=DPI, metadata=nothing)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from faceguard.conclusion import judge
 from faceguard.errors import DataError
+from faceguard.outputs import replacing
 from faceguard.plots import difference
 from faceguard.result import read_object, read_result
 from faceguard.tiles import COLUMNS, KINDS, Tile, make_tile, place
@@ -55,13 +56,10 @@ def write_report(folder: Path) -> Path:
     """
     result = read_result(folder / "result.json")
     run = read_object(folder / "run.json") if (folder / "run.json").exists() else {}
-    path, temporary = folder / "report.html", folder / "report.html.tmp"
-    try:
+    path, page = folder / "report.html", render(result, run)
+    with replacing(path) as temporary:
         # a name that is no valid text is shown with its bytes escaped
-        temporary.write_text(render(result, run), encoding="utf-8", errors="backslashreplace", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
     return path
 
 

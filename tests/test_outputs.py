@@ -2,13 +2,15 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faceguard.errors import DataError
-from faceguard.outputs import refuse_existing, write_json
+from faceguard.outputs import refuse_existing, replacing, write_json
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -46,6 +48,18 @@ def test_content_that_cannot_be_written_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "r.json", {"new": object()})
     assert json.loads((tmp_path / "r.json").read_text()) == {"old": 1}
+
+
+def test_of_several_writers_at_once_none_fails_and_the_last_one_wins(tmp_path):
+    path = tmp_path / "r.json"
+    with replacing(path) as first, replacing(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(partial(write_json, path), range(200)))
+    assert json.loads(path.read_text()) in range(200)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_new_path_gets_its_folder_and_an_existing_one_is_refused(tmp_path):
