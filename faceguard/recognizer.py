@@ -178,23 +178,28 @@ class OnnxRecognizer:
         import onnxruntime
         from google.protobuf.message import DecodeError
         from insightface.model_zoo import get_model
+        from onnx.checker import ValidationError
         from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-        if not path.is_file():
-            raise RunError(f"There is no file {path}; give an .onnx recognizer, a run folder or a model's name.")
+        damaged = (OSError, ValueError, DecodeError, ValidationError)  # the last is of a part that is not beside it
+        refused = (failures.Fail, failures.InvalidGraph, failures.NotImplemented)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings concern the file's author
         # unpack quantized weights once instead of on every call: 33 instead of 53 ms a face for SFace, equal to 2e-6
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
+            if not path.is_file():
+                raise RunError(f"There is no file {path}; give an .onnx recognizer, a run folder or a model's name.")
             graph = onnx.load(str(path)).graph
             if not _fits_a_face_recognizer(graph):
                 raise RunError(
                     f"{path} is an ONNX file but no face recognizer; give one of the ArcFace family or SFace."
                 )
             self._model = get_model(str(path), providers=["CPUExecutionProvider"], sess_options=options)
-        except (DecodeError, failures.Fail, failures.InvalidGraph, failures.NotImplemented) as error:
-            raise RunError(f"{path} cannot be loaded as an ONNX recognizer ({error}); check the file.") from error
+        except (*damaged, *refused) as error:
+            raise RunError(
+                f"{path} cannot be loaded as an ONNX recognizer ({error}); check the file, and any .data beside it."
+            ) from error
         if _normalises_inside(graph):
             self._model.input_mean, self._model.input_std = 0.0, 1.0
         self.size = int(self._model.input_size[0])

@@ -179,6 +179,21 @@ def test_a_truncated_or_empty_onnx_file_is_a_sentence(tmp_path):
             OnnxRecognizer(path)
 
 
+def test_an_onnx_file_without_the_whole_of_its_weights_beside_it_is_a_sentence(tmp_path):
+    import onnx
+
+    path, weights = tmp_path / "r.onnx", tmp_path / "r.onnx.data"
+    model = onnx.load(write_onnx(path, normalises=True))
+    onnx.save(model, path, save_as_external_data=True, location=weights.name, size_threshold=0)
+    OnnxRecognizer(path)
+    weights.write_bytes(weights.read_bytes()[:3])
+    with pytest.raises(RunError, match=r"r\.onnx cannot be loaded .*and any \.data beside it"):
+        OnnxRecognizer(path)
+    weights.unlink()
+    with pytest.raises(RunError, match=r"r\.onnx cannot be loaded .*and any \.data beside it"):
+        OnnxRecognizer(path)
+
+
 def test_a_missing_onnx_file_is_a_sentence(tmp_path):
     with pytest.raises(RunError, match=r"There is no file .*r\.onnx; give an \.onnx recognizer"):
         OnnxRecognizer(tmp_path / "r.onnx")
