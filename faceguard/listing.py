@@ -41,10 +41,14 @@ def list_photos(source: Path, identity: str | None = None, *, out: Path | None =
     the folder ``out`` when it lies inside. Links that lead out of ``source``, links to folders and folders that cannot be
     opened become jobs with a ``problem``. Raises DataError when there is nothing to protect.
     """
-    if source.is_file():
-        return [PhotoJob(source=source, relative=Path(source.name), identity=identity or source.resolve().parent.name)]
-    if not source.is_dir():
-        raise DataError(f"{source} does not exist; name a photo, or a folder of photos.")
+    try:
+        if source.is_file():
+            person = identity or source.resolve().parent.name
+            return [PhotoJob(source=source, relative=Path(source.name), identity=person)]
+        if not source.is_dir():
+            raise DataError(f"{source} does not exist; name a photo, or a folder of photos.")
+    except OSError as error:
+        raise DataError(f"{source} cannot be opened ({error.strerror}); check the path and its permissions.") from error
     if out is not None and real_path(out) == real_path(source):
         raise DataError(f"{source} is both input and output; choose another folder for the protected photos.")
     jobs = []

@@ -16,7 +16,7 @@ BYTES = 32
 def own_seed(folder: Path) -> int:
     """The secret kept in ``folder`` as a seed; drawn when there is none yet, and readable by its owner alone.
 
-    Raises DataError when it cannot be kept, or when the file holds something else.
+    Raises DataError when it cannot be kept or read, or when the file holds something else.
     """
     path = folder / "secret"
     try:
@@ -29,7 +29,12 @@ def own_seed(folder: Path) -> int:
         raise DataError(
             f"{path} cannot be written ({error.strerror}); set FACEGUARD_CONFIG to a folder of yours, or give --seed."
         ) from error
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); set FACEGUARD_CONFIG to a folder of yours, or give --seed."
+        ) from error
     if len(content) != BYTES:
         raise DataError(
             f"{path} holds {len(content)} bytes instead of {BYTES}; restore it, or delete it for a new secret."

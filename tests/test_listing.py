@@ -69,6 +69,11 @@ def test_nothing_to_protect_is_an_error(tmp_path: Path) -> None:
         list_photos(tmp_path / "nowhere")
 
 
+def test_a_path_that_cannot_be_looked_at_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be opened \(File name too long\); check the path"):
+        list_photos(tmp_path / ("a" * 300))
+
+
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))

@@ -78,6 +78,8 @@ def test_an_identity_folder_may_be_a_link(tmp_path: Path) -> None:
 def test_a_missing_path_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist; check the path"):
         readers.find(tmp_path / "absent")
+    with pytest.raises(DataError, match=r"cannot be read \(.*File name too long"):
+        readers.find(tmp_path / ("a" * 300))
 
 
 def test_an_unknown_format_is_a_data_error_that_says_what_was_looked_for(tmp_path: Path) -> None:

@@ -26,3 +26,9 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="set FACEGUARD_CONFIG to a folder of yours, or give --seed"):
         own_seed(tmp_path / "file" / "config")
+
+
+def test_a_secret_that_cannot_be_read_is_a_sentence(tmp_path):
+    (tmp_path / "secret").mkdir()
+    with pytest.raises(DataError, match=r"secret cannot be read \(Is a directory\); set FACEGUARD_CONFIG"):
+        own_seed(tmp_path)

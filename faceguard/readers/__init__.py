@@ -53,9 +53,9 @@ def recognise(path: Path) -> tuple[str, list[Record]]:
 
     Raises DataError when ``path`` is missing, has none of the known formats, or is damaged.
     """
-    if not path.exists():
-        raise DataError(f"{path} does not exist; check the path.")
     try:
+        if not path.exists():
+            raise DataError(f"{path} does not exist; check the path.")
         for format_name, fits, records in _READERS:
             if fits(path):
                 return format_name, records(path)
