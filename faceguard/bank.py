@@ -109,7 +109,10 @@ class NoiseBank:
         return model.eval()
 
     def save(self, path: Path) -> None:
-        """Write the bank; the same bank gives the same bytes. A temporary file is renamed, so no half bank is left."""
+        """Write the bank; the same bank gives the same bytes. A temporary file is renamed, so no half bank is left.
+
+        Raises DataError when the disk is full or the folder cannot be written to.
+        """
         tensors = {"rows": self.rows.contiguous()}
         if self.centroids is not None:
             tensors["centroids"] = self.centroids.half().contiguous()
@@ -155,9 +158,9 @@ def load_bank(path: Path) -> NoiseBank:
 
     Raises BankError when it is missing, truncated, altered, of another version, or out of range.
     """
-    if not path.is_file():
-        raise BankError(f"There is no noise bank {path}; make one with faceguard generate, or leave --noise out.")
     try:
+        if not path.is_file():
+            raise BankError(f"There is no noise bank {path}; make one with faceguard generate, or leave --noise out.")
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("faceguard", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iteration without keys()

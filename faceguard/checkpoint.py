@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from faceguard.errors import RunError
+from faceguard.outputs import not_written
 
 
 def outline(model: nn.Module) -> str:
@@ -17,10 +18,19 @@ def outline(model: nn.Module) -> str:
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write ``state`` so that an interruption leaves either the old file or the new one, never half of one."""
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(dict(state), temporary)
-    temporary.replace(path)
+    """Write ``state`` so that an interruption leaves either the old file or the new one, never half of one.
+
+    Raises RunError when the disk is full or the folder cannot be written to; the old file then stays.
+    """
+    temporary = path.with_name(path.name + ".tmp")  # always the same, so that what a killed run left is replaced
+    try:
+        try:
+            torch.save(dict(state), temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # the latter is how PyTorch says that the disk is full
+        raise RunError(not_written(path, error)) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

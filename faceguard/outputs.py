@@ -18,9 +18,9 @@ def refuse_existing(path: Path) -> None:
 
     Raises DataError.
     """
-    if path.exists():
-        raise DataError(f"{path} already exists and is not overwritten; choose another --out.")
     try:
+        if path.exists():
+            raise DataError(f"{path} already exists and is not overwritten; choose another --out.")
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -30,13 +30,25 @@ def refuse_existing(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, no other writer's, for a file that becomes ``path`` once it is whole, or is removed."""
+    """A temporary name beside ``path``, no other writer's, for a file that becomes ``path`` once it is whole, or is removed.
+
+    Raises DataError when the disk is full or the folder cannot be written to.
+    """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(not_written(path, error)) from error
+
+
+def not_written(path: Path, error: Exception) -> str:
+    """The sentence for a result file that could not be written."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip().partition("\n")[0]
+    return f"{path} cannot be written ({reason}); check the folder and its space, then give the command again."
 
 
 def write_json(path: Path, content: Any) -> None:

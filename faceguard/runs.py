@@ -22,7 +22,7 @@ from faceguard.errors import RunError
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.identification import predict
 from faceguard.identities import Faces, Failure, split_photos
-from faceguard.outputs import replacing, write_json
+from faceguard.outputs import not_written, replacing, write_json
 from faceguard.plots import learning_curves
 from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file
 from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
@@ -127,8 +127,11 @@ def save_run(
     ``learnt_on`` are the photos (indices) it was trained on; None: all of ``faces``.
     """
     weights = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file(weights, temporary)
+    try:
+        with replacing(folder / WEIGHTS_FILE) as temporary:
+            save_file(weights, temporary)
+    except SafetensorError as error:  # how safetensors says that the disk is full
+        raise RunError(not_written(folder / WEIGHTS_FILE, error)) from error
     numbers = range(len(faces)) if learnt_on is None else learnt_on
     photos = [photo_id(faces.names[faces.labels[i]], faces.keys[i]) for i in numbers]
     content = {

@@ -1,6 +1,8 @@
 """Fixtures that several test modules share."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 if (
     "PYTEST_XDIST_WORKER" in os.environ
@@ -28,3 +30,20 @@ def real_data() -> Path:
 def own_config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or makes the secret of whoever runs it."""
     monkeypatch.setenv("FACEGUARD_CONFIG", str(tmp_path_factory.getbasetemp() / "config"))
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], AbstractContextManager[None]]:
+    """A context in which no file grows beyond a hundred bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="only POSIX can limit the size of files")
+
+    @contextmanager
+    def full() -> Iterator[None]:
+        usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, usual[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+    return full

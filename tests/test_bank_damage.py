@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 import faceguard.bank
 from faceguard.bank import load_bank, make_bank
-from faceguard.errors import BankError
+from faceguard.errors import BankError, DataError
 from tests.small import EPSILON, tiny_bank, tiny_noise
 
 
@@ -38,6 +38,17 @@ def rewrite(path, *, tensors=None, metadata=None):
 def test_a_missing_file_is_named(path):
     with pytest.raises(BankError, match=r"There is no noise bank .*noise\.safetensors; make one"):
         load_bank(path)
+
+
+def test_a_path_that_cannot_be_looked_at_is_a_sentence(path):
+    with pytest.raises(BankError, match=r"is no readable noise bank \(.*File name too long"):
+        load_bank(path.with_name("n" * 300))
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_bank(path, full_disk):
+    with full_disk(), pytest.raises(DataError, match=r"noise\.safetensors cannot be written \(File too large\)"):
+        tiny_bank().save(path)
+    assert not list(path.parent.iterdir())
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, -1])

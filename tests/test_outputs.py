@@ -62,6 +62,17 @@ def test_of_several_writers_at_once_none_fails_and_the_last_one_wins(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_is_a_sentence_and_the_old_file_stays_alone(tmp_path, full_disk):
+    path = tmp_path / "r.json"
+    write_json(path, "old")
+    with full_disk(), pytest.raises(DataError, match=r"r\.json cannot be written \(File too large\); check the folder"):
+        write_json(path, "new" * 1000)
+    assert json.loads(path.read_text()) == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(DataError, match=r"r\.json cannot be written \(No such file or directory\)"):
+        write_json(tmp_path / "absent" / "r.json", "new")
+
+
 def test_a_new_path_gets_its_folder_and_an_existing_one_is_refused(tmp_path):
     refuse_existing(tmp_path / "deep" / "er" / "r.json")
     assert (tmp_path / "deep" / "er").is_dir()
@@ -70,4 +81,6 @@ def test_a_new_path_gets_its_folder_and_an_existing_one_is_refused(tmp_path):
         refuse_existing(tmp_path / "r.json")
     with pytest.raises(DataError, match="cannot be written to"):
         refuse_existing(tmp_path / "r.json" / "below")
+    with pytest.raises(DataError, match="cannot be written to"):
+        refuse_existing(tmp_path / ("r" * 300))
     assert (tmp_path / "r.json").read_text() == "mine"

@@ -78,7 +78,7 @@ def test_a_failed_write_keeps_the_old_picture_and_leaves_no_partial_one(draw, tm
 
     (tmp_path / "picture.png").write_bytes(b"old")
     monkeypatch.setattr(Figure, "savefig", break_off)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataError, match=r"cannot be written \(No space left"):
         draw(tmp_path / "picture.png")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("picture.png", b"old")]
 

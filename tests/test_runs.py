@@ -35,6 +35,13 @@ def test_a_loaded_run_is_the_saved_one(saved):
     assert run.trained_on == {f"synthetic-{i:03d}/{j:02d}" for i in range(3) for j in range(2)}
 
 
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_run(tmp_path, full_disk):
+    model, faces = build("resnet-18", identities=3, size=32, width=8, seed=7), synthetic_faces(3, 2, size=32, seed=0)
+    with full_disk(), pytest.raises(RunError, match=r"model\.safetensors cannot be written \(.*check the folder"):
+        save_run(tmp_path, model, faces, TrainSettings(epochs=1), CURVE)
+    assert not list(tmp_path.iterdir())
+
+
 def test_run_json_says_what_was_done(saved):
     about = json.loads((saved[0] / "run.json").read_text())
     assert about["curve"] == [{"number": 1, "loss": 1.5, "accuracy": 0.5, "measured": {"all": 0.25}}]
