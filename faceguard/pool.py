@@ -42,7 +42,8 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task], *, worke
         finished = True
     except BrokenProcessPool as error:
         raise FaceguardError(
-            "A process ended unexpectedly, perhaps because memory ran out; use fewer --workers, and --resume to go on."
+            "A process ended unexpectedly, perhaps because memory ran out; give the command again with fewer --workers or"
+            " --jobs, and with --resume if it has that."
         ) from error
     finally:
         if not finished:

@@ -46,7 +46,7 @@ def test_tasks_are_taken_only_a_few_ahead_of_the_results():
 
 
 def test_a_process_that_is_killed_is_a_sentence():
-    with pytest.raises(FaceguardError, match="use fewer --workers, and --resume"):
+    with pytest.raises(FaceguardError, match="fewer --workers or --jobs, and with --resume if it has that"):
         list(in_order(end_the_process, range(3), workers=2))
 
 
