@@ -70,7 +70,7 @@ def run(photos: int = PHOTOS, *, folder: Path | None = None, sparse: bool = Fals
         write_records(Path(work) / "photos", photos)
         keep_faces(Path(work) / "photos", Path(work) / "cache", sparse=sparse)
         steps, memory = train_briefly(Path(work))
-        if len(list((Path(work) / "cache").iterdir())) != 1:
+        if sum(entry.is_dir() for entry in (Path(work) / "cache").iterdir()) != 1:
             raise RuntimeError("The training of this benchmark decoded its faces again.")
     (wall, cpu), name = steps[0], f"training on {photos:,} faces"
     settings = {"photos": photos, "size": SIZE, "model": "resnet-18, width 8", "batch": 64, "sparse": sparse}

@@ -2,7 +2,7 @@
 
 N photos, S face size. One folder per set, named by a hash of all that determines it: pixels.npy (uint8, N x S x S x 3) and
 index.json (labels, names, keys, failures). A set is decoded under a temporary name and renamed when complete, so that an
-interruption leaves nothing that could be taken for a set.
+interruption leaves nothing that could be taken for a set. An empty .lock beside it keeps others waiting meanwhile.
 """
 
 import hashlib
@@ -10,8 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -69,7 +68,8 @@ def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[
     if not folder.is_dir():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(folder.with_suffix(".lock")):
+            # the lock's file stays: Windows cannot remove it while it is held, and afterwards somebody may wait for it
+            with FileLock(folder.with_suffix(".lock")):
                 if not folder.is_dir():
                     _make(folder, shape, fill)
         except OSError as error:
@@ -77,16 +77,6 @@ def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[
                 f"Decoded faces cannot be kept in {folder.parent} ({error}); choose another folder with FACEGUARD_CACHE."
             ) from error
     return _load(folder)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until nobody else is in here, on this machine or on another that shares the folder; leaves no file."""
-    with FileLock(lock):
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)  # who waits for it gets it all the same
 
 
 def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
@@ -98,16 +88,7 @@ def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArra
         )
     temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
     try:
-        pixels = np.lib.format.open_memmap(temporary / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-        faces = fill(pixels)
-        pixels.flush()
-        index = {
-            "labels": faces.labels.tolist(),
-            "names": faces.names,
-            "keys": faces.keys,
-            "failures": [asdict(failure) for failure in faces.failures],
-        }
-        (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        _fill(temporary, shape, fill)
         try:
             temporary.rename(folder)
         except OSError:
@@ -115,6 +96,20 @@ def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArra
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
+    """Decode into ``folder``. The pixels are no longer mapped at the end: Windows renames no folder with an open file."""
+    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    faces = fill(pixels)
+    pixels.flush()
+    index = {
+        "labels": faces.labels.tolist(),
+        "names": faces.names,
+        "keys": faces.keys,
+        "failures": [asdict(failure) for failure in faces.failures],
+    }
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 def _load(folder: Path) -> Faces:

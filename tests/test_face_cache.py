@@ -43,6 +43,11 @@ def no_calls() -> None:
     CALLS.clear()
 
 
+def sets(cache: Path) -> list[Path]:
+    """What a cache holds beside its locks."""
+    return [entry for entry in cache.iterdir() if entry.suffix != ".lock"]
+
+
 def same(first: Faces, second: Faces) -> bool:
     arrays = np.array_equal(first.pixels, second.pixels) and np.array_equal(first.labels, second.labels)
     return arrays and (first.names, first.keys, first.failures) == (second.names, second.keys, second.failures)
@@ -118,14 +123,32 @@ def test_an_interrupted_decode_leaves_no_cache(tmp_path: Path) -> None:
     records = listing(tmp_path, [10, 20, 30])
     with pytest.raises(KeyboardInterrupt):
         decode.load_records(records, size=8, cache=tmp_path / "cache", progress=interrupt)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert sets(tmp_path / "cache") == []
     assert len(decode.load_records(records, size=8, cache=tmp_path / "cache")) == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")
+def test_as_on_windows_no_file_is_mapped_when_a_set_is_renamed_and_no_held_lock_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped: list[bool] = []
+    rename = Path.rename
+
+    def look(path: Path, target: Path) -> Path:
+        mapped.append(f"{path}/pixels.npy" in Path("/proc/self/maps").read_text())
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", look)
+    decode.load_records(listing(tmp_path, [10, 20]), size=8, cache=tmp_path / "cache")
+    assert mapped == [False]
+    (folder,) = sets(tmp_path / "cache")
+    assert folder.with_suffix(".lock").exists()
 
 
 def test_photos_that_are_all_unreadable_leave_no_cache(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Not one of 2 photos"):
         decode.load_records(listing(tmp_path, [-1, -1]), size=8, cache=tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert sets(tmp_path / "cache") == []
 
 
 def test_whoever_asks_while_a_set_is_decoded_waits_and_decodes_nothing(tmp_path: Path) -> None:
@@ -147,7 +170,7 @@ def test_whoever_asks_while_a_set_is_decoded_waits_and_decodes_nothing(tmp_path:
     second.join(timeout=20)
     assert len(results) == 2 and same(*results)
     assert len(CALLS) == 2
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(sets(tmp_path / "cache")) == 1
 
 
 def test_the_default_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +190,7 @@ def test_a_set_too_large_for_memory_goes_to_the_default_folder(tmp_path: Path, m
     assert not isinstance(decode.load_records(records, size=8).pixels, np.memmap)
     monkeypatch.setattr(decode, "LARGEST_IN_MEMORY", 2 * 8 * 8 * 3 - 1)
     assert isinstance(decode.load_records(records, size=8).pixels, np.memmap)
-    assert len(list((tmp_path / "here").iterdir())) == 1
+    assert len(sets(tmp_path / "here")) == 1
 
 
 def test_a_full_disk_is_a_data_error_before_anything_is_decoded(
@@ -190,7 +213,7 @@ def test_a_cache_folder_that_cannot_be_made_is_a_data_error(tmp_path: Path) -> N
 def test_a_damaged_cache_is_a_data_error_that_says_which_folder_to_remove(tmp_path: Path, damage: str) -> None:
     records = listing(tmp_path, [10, 20])
     decode.load_records(records, size=8, cache=tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
+    (folder,) = sets(tmp_path / "cache")
     pixels, index = folder / "pixels.npy", folder / "index.json"
     match damage:
         case "no index":
@@ -213,7 +236,7 @@ def test_a_damaged_cache_is_a_data_error_that_says_which_folder_to_remove(tmp_pa
 
 def test_a_cache_holds_no_pickle(tmp_path: Path) -> None:
     decode.load_records(listing(tmp_path, [10, -1]), size=8, cache=tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
+    (folder,) = sets(tmp_path / "cache")
     assert sorted(file.name for file in folder.iterdir()) == ["index.json", "pixels.npy"]
     np.load(folder / "pixels.npy", allow_pickle=False)
     assert set(json.loads((folder / "index.json").read_text())) == {"labels", "names", "keys", "failures"}
