@@ -5,6 +5,7 @@ Processes are spawned, so they inherit no threads; each runs PyTorch on one thre
 
 import multiprocessing
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,6 +21,7 @@ from faceguard.errors import FaceguardError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+MOST_ON_WINDOWS = 61  # processes that it can wait for; Python refuses more
 AHEAD = 4  # tasks waiting for each process: enough to keep it busy, few enough to keep memory flat
 
 
@@ -33,6 +35,8 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task], *, worke
         with one_thread():
             yield from map(function, tasks)
         return
+    if sys.platform == "win32":
+        workers = min(workers, MOST_ON_WINDOWS)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(function,))
     before = set(multiprocessing.active_children())

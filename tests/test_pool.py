@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+import faceguard.pool
 from faceguard.errors import FaceguardError
 from faceguard.pool import AHEAD, in_order
 
@@ -48,6 +50,21 @@ def test_tasks_are_taken_only_a_few_ahead_of_the_results():
 def test_a_process_that_is_killed_is_a_sentence():
     with pytest.raises(FaceguardError, match="fewer --workers or --jobs, and with --resume if it has that"):
         list(in_order(end_the_process, range(3), workers=2))
+
+
+@pytest.mark.parametrize(("platform", "most"), [("win32", 61), ("linux", 100)])
+def test_windows_gets_no_more_processes_than_it_can_wait_for(monkeypatch, platform, most):
+    asked = []
+
+    def pool(workers, **_):
+        asked.append(workers)
+        raise InterruptedError
+
+    monkeypatch.setattr(faceguard.pool, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(faceguard.pool, "sys", SimpleNamespace(platform=platform))
+    with pytest.raises(InterruptedError):
+        list(in_order(slow_for_small, range(3), workers=100))
+    assert asked == [most]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
