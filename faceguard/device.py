@@ -9,7 +9,6 @@ import logging
 import multiprocessing
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -133,12 +132,4 @@ def seeded(seed: int, *names: str | int) -> Iterator[None]:
     cuda = list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(derive_seed(seed, *names))
-        yield
-
-
-@contextmanager
-def quiet_backends() -> Iterator[None]:
-    """Silence the notes that third-party packages print while they load; they say nothing about the user's work."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
         yield

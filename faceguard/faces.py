@@ -118,11 +118,6 @@ def add_levels(pixels: NDArray[np.uint8], levels: NDArray[np.integer]) -> NDArra
     return np.clip(pixels.astype(np.int16) + levels, 0, 255).astype(np.uint8)
 
 
-def add_noise(pixels: NDArray[np.uint8], delta: NDArray[np.floating], epsilon: float) -> NDArray[np.uint8]:
-    """uint8 ``pixels`` (... x H x W x 3) plus ``delta`` (same layout, in units of [0, 1]), within the budget exactly."""
-    return add_levels(pixels, noise_levels(delta, epsilon))
-
-
 def level_budget(epsilon: float) -> int:
     """The largest change of a pixel, in levels of 255."""
     return round(255 * epsilon)

@@ -1,10 +1,10 @@
-"""Pictures of results as PNG files: ROC, learning curves, photo / protected / difference, a sheet of noises.
+"""Pictures of results as PNG files: ROC, learning curves, photo / protected / difference.
 
 Every figure is drawn through matplotlib's object-oriented interface on the Agg canvas, so pyplot's global state is never
 touched, and holds neither date nor version: the same input gives the same bytes. Colours are those of Okabe and Ito
 2008, which colour-blind readers can tell apart; line styles repeat the distinction. A file appears whole or not at all.
 
-N examples, H x W pixels, R rows of noise, E epochs. Faces are uint8 H x W x 3 RGB.
+N examples, H x W pixels, E epochs. Faces are uint8 H x W x 3 RGB.
 """
 
 from __future__ import annotations
@@ -124,37 +124,18 @@ def before_after(
     _mosaic([list(photos), list(protected), changes], path, side=160, row_labels=labels, captions=[list(names)])
 
 
-def noise_sheet(
-    noise: NDArray[np.float32], epsilon: float, path: Path, *, names: Sequence[str] = (), columns: int = 10
-) -> None:
-    """All R noises (R x 3 x H x W, in [-epsilon, epsilon]) side by side, stretched so that epsilon is white, 0 grey.
-
-    Raises DataError when ``noise`` has another shape or no rows, or epsilon is not positive.
-    """
-    if noise.ndim != 4 or noise.shape[1] != 3 or len(noise) == 0 or not epsilon > 0:
-        raise DataError(
-            f"Noise of shape {noise.shape} with epsilon {epsilon} cannot be drawn into {path};"
-            " give R x 3 x H x W with at least one row, and a positive epsilon."
-        )
-    levels = np.clip(np.rint(128 + 127 * noise / epsilon), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    starts = range(0, len(levels), columns)
-    captions = [list(names[i : i + columns]) for i in starts]
-    _mosaic([list(levels[i : i + columns]) for i in starts], path, side=96, captions=captions)
-
-
 def _mosaic(
     rows: Sequence[Sequence[Image]],
     path: Path,
     *,
     side: int,
-    row_labels: Sequence[str] = (),
+    row_labels: Sequence[str],
     captions: Sequence[Sequence[str]] = (),
 ) -> None:
     """Images of one size in rows, whole-number enlarged to at least ``side``; captions stand above their row's images."""
     height, width = rows[0][0].shape[:2]
     scale = max(1, math.ceil(side / max(height, width)))
-    height, width, gap = height * scale, width * scale, 8
-    margin = 220 if row_labels else gap
+    height, width, gap, margin = height * scale, width * scale, 8, 220
     heads = [26 if i < len(captions) and captions[i] else 0 for i in range(len(rows))]
     figure = new_figure(
         (margin + len(rows[0]) * (width + gap)) / DPI, (gap + sum(heads) + len(rows) * (height + gap)) / DPI
@@ -162,8 +143,7 @@ def _mosaic(
     top = gap  # pixels from the upper edge
     for i, row in enumerate(rows):
         top += heads[i]
-        if row_labels:
-            _write(figure, margin - 14, top + height / 2, row_labels[i], align="right")
+        _write(figure, margin - 14, top + height / 2, row_labels[i], align="right")
         for j, image in enumerate(row):
             x = margin + j * (width + gap)
             enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)

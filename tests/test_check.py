@@ -13,7 +13,7 @@ from faceguard.bank import NoiseBank
 from faceguard.batch import protect_photos
 from faceguard.check import CheckReport, PhotoCheck, check_photos
 from faceguard.errors import DataError
-from faceguard.faces import add_noise
+from faceguard.faces import add_levels, noise_levels
 from faceguard.listing import list_photos
 from faceguard.manifest import MANIFEST
 from faceguard.protect import Protection
@@ -121,7 +121,7 @@ def test_a_copy_that_is_the_original_is_without_noise(tmp_path: Path, scene: np.
 def test_a_small_change_that_is_no_noise_does_not_pass_for_it(tmp_path: Path, scene: np.ndarray) -> None:
     folders = Folders(tmp_path, aligned=face(), me=scene, other=face(2))
     random = np.random.default_rng(0).uniform(-16 / 255, 16 / 255, face().shape)
-    save(add_noise(face(), random, 16 / 255), folders.protected / "aligned.png")
+    save(add_levels(face(), noise_levels(random, 16 / 255)), folders.protected / "aligned.png")
     save(scene, folders.protected / "me.png")
     folders.alter("me.png", (-1, 0, 0), int(scene[-1, 0, 0]) ^ 1)
     aligned, me, other = folders.check().photos
@@ -199,7 +199,7 @@ def test_copies_without_a_line_are_found_by_path_and_rows_by_correlation(tmp_pat
     pairs = {"a.bmp": "a.bmp.png", "x/b.bmp": "x/b.png"} | {name: name for name in ("a.png", "other.png", "x/c.png")}
     for source in pairs.keys() - {"other.png"}:
         save(face(1), folders.originals / source)
-        save(add_noise(face(1), BANK.delta(0).permute(1, 2, 0).numpy(), 16 / 255), folders.protected / pairs[source])
+        save(add_levels(face(1), BANK.levels(0)), folders.protected / pairs[source])
     for name in ("in/y/d.bmp", "in/y/d.webp", "out/y/d.png", "out/y/d.tif", "out/x/d.bmp"):  # which is whose?
         save(face(), tmp_path / name)
     report = folders.check()

@@ -15,7 +15,6 @@ from faceguard.errors import PhotoError
 from faceguard.faces import (
     TEMPLATE_SIZE,
     add_levels,
-    add_noise,
     add_to_faces,
     align_photo,
     alignment,
@@ -179,7 +178,7 @@ def test_float32_noise_a_hair_beyond_epsilon_stays_within_the_budget() -> None:
 @given(st.integers(0, 255), st.floats(-0.25, 0.25, width=32), st.integers(0, 40))
 def test_adding_noise_rounds_once_and_keeps_the_budget(level: int, delta: float, budget: int) -> None:
     pixels = np.full((1, 1, 3), level, dtype=np.uint8)
-    changed = int(add_noise(pixels, np.full((1, 1, 3), delta, dtype=np.float32), budget / 255)[0, 0, 0])
+    changed = int(add_levels(pixels, noise_levels(np.full((1, 1, 3), delta, dtype=np.float32), budget / 255))[0, 0, 0])
     assert abs(changed - level) <= budget
     if abs(delta * 255) < 0.499:
         assert changed == level

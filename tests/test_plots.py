@@ -34,12 +34,7 @@ def draw_before_after(path):
     )
 
 
-def draw_noise_sheet(path):
-    noise = np.linspace(-0.1, 0.1, 12 * 3 * 8 * 8, dtype=np.float32).reshape(12, 3, 8, 8)
-    plots.noise_sheet(noise, 0.1, path, names=[f"{i}" for i in range(12)])
-
-
-EVERY_PICTURE = pytest.mark.parametrize("draw", [draw_roc, draw_learning, draw_before_after, draw_noise_sheet])
+EVERY_PICTURE = pytest.mark.parametrize("draw", [draw_roc, draw_learning, draw_before_after])
 
 
 def read(path):
@@ -129,17 +124,6 @@ def test_faces_of_any_size_are_drawn_pixel_for_pixel(side, tmp_path):
     np.testing.assert_array_equal(part, shown)
 
 
-def test_the_noise_sheet_shows_epsilon_white_zero_grey_and_minus_epsilon_black(tmp_path):
-    noise = np.zeros((3, 3, 4, 4), dtype=np.float32)
-    noise[0], noise[2, 0], noise[2, 1:] = 16 / 255, 16 / 255, -16 / 255
-    plots.noise_sheet(noise, 16 / 255, tmp_path / "sheet.png", columns=2)
-    picture = read(tmp_path / "sheet.png")
-    assert picture.shape == (2 * (96 + 8) + 8, 2 * (96 + 8) + 8, 3)
-    assert (picture[8:104, 8:104] == 255).all()
-    assert (picture[8:104, 112:208] == 128).all()
-    assert (picture[112:208, 8:104] == (255, 1, 1)).all()
-
-
 def test_every_arm_of_the_curves_is_drawn_in_its_own_colour(tmp_path):
     draw_learning(tmp_path / "curves.png")
     picture = read(tmp_path / "curves.png")
@@ -163,9 +147,6 @@ def test_the_roc_starts_left_of_the_smallest_far_and_survives_a_million_pairs(tm
         (lambda path: plots.before_after([], [], path), "0 photos and 0 protected ones cannot be shown"),
         (lambda path: plots.before_after([flat(RED)], [], path), "1 photos and 0 protected ones"),
         (lambda path: plots.before_after([flat(RED)], [flat(RED, 11)], path), "all of one size"),
-        (lambda path: plots.noise_sheet(np.zeros((0, 3, 4, 4), np.float32), 0.1, path), "at least one row"),
-        (lambda path: plots.noise_sheet(np.zeros((3, 4, 4), np.float32), 0.1, path), "Noise of shape"),
-        (lambda path: plots.noise_sheet(np.zeros((1, 3, 4, 4), np.float32), 0.0, path), "a positive epsilon"),
     ],
 )
 def test_what_cannot_be_drawn_is_named_in_a_sentence(draw, sentence, tmp_path):

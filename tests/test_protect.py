@@ -17,7 +17,7 @@ from PIL import Image
 from faceguard import photo, protect
 from faceguard.bank import NoiseBank
 from faceguard.batch import ProtectReport, Rerun, protect_photos
-from faceguard.faces import add_noise, alignment, crop
+from faceguard.faces import add_levels, alignment, crop, noise_levels
 from faceguard.finder import find
 from faceguard.listing import PhotoJob, list_photos
 from faceguard.manifest import MANIFEST, PhotoResult
@@ -107,7 +107,7 @@ def test_an_aligned_face_takes_its_row_as_it_is(tmp_path: Path) -> None:
     source = save(face(), tmp_path / "1.png")
     run(source, tmp_path / "out")
     row = make_bank().delta(0).permute(1, 2, 0).numpy()
-    expected = add_noise(face(), row, 16 / 255)
+    expected = add_levels(face(), noise_levels(row, 16 / 255))
     assert np.array_equal(photo.read(tmp_path / "out" / "1.png").pixels, expected)
 
 
