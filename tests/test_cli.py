@@ -146,6 +146,11 @@ def test_an_expected_failure_is_one_sentence_on_standard_error_and_exit_code_1(c
     assert "/photos/[red]/x[/bold] is long" in fail(capsys, "train", tmp_path, "--out", tmp_path / "run")
 
 
+@pytest.mark.parametrize("words", [("data", "check"), ("eval-lfw", "--lfw", ".", "--out", ".")])
+def test_a_name_that_the_system_refuses_is_a_sentence(capsys, words):
+    assert "a cannot be read or written (File name too long); check its path" in fail(capsys, *words, "a" * 300)
+
+
 def test_an_interruption_is_no_bug(capsys, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
