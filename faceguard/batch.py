@@ -2,7 +2,8 @@
 
 Each result is in ``OUT/manifest.jsonl`` as soon as it and all before it are done. A run that was killed leaves whole
 photos, whole lines and perhaps one torn line. ``resume`` keeps every photo whose line and file are intact, does the rest
-again, and ends with the tree of an undisturbed run, byte for byte.
+again, and ends with the tree of an undisturbed run, byte for byte. It replaces a file only when the photo's own line says
+that it was written for it, and it is still as it was written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from faceguard.earlier import State, own_lines, state
 from faceguard.errors import DataError
 from faceguard.listing import Form, PhotoJob, output_names, real_path
-from faceguard.manifest import MANIFEST, PhotoResult, append_result, read_results, rewrite
+from faceguard.manifest import MANIFEST, PhotoResult, append_result, current, read_results, rewrite
 from faceguard.photo import PART_PATTERN
 from faceguard.pool import in_order
-from faceguard.protect import Existing, Protection, file_hash, protect_photo
+from faceguard.protect import Existing, Protection, protect_photo
 
 Rerun = Literal["refuse", "resume", "overwrite"]
 
@@ -46,11 +48,13 @@ class ProtectReport:
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """One photo with all that concerns it alone."""
+    """One photo with all that concerns it alone; ``line`` is what an earlier run said of it, ``state`` its copy's."""
 
     job: PhotoJob
     name: Path
     row: int
+    line: PhotoResult | None
+    state: State = "absent"
     existing: Existing = "refuse"
 
     @property
@@ -72,27 +76,30 @@ def protect_photos(
     """Write a protected copy of every photo under ``out``, with one manifest line each; ``rows`` gives identity -> row.
 
     ``rerun`` says what to do where an earlier run left its manifest: refuse, go on, or replace its photos. Nothing that
-    is not an earlier run's own is ever replaced, and no input. Raises DataError when there are no photos, an identity has
-    no row, or ``out`` cannot be written to or already holds a run; one photo's failure is in the report.
+    is not an earlier run's own is ever replaced, and no input; going on leaves other photos' copies and altered ones as they
+    are. Raises DataError when there are no photos, an identity has no row, or ``out`` cannot be written to or already holds
+    a run; one photo's failure is in the report.
     """
     _check(jobs, rows)
-    names = output_names(jobs, form, quality=how.quality)
-    tasks = [_Task(job=job, name=name, row=rows[job.identity]) for job, name in zip(jobs, names, strict=True)]
     try:
-        earlier = _earlier_run(out, rerun)
-        kept = _intact(tasks, earlier, out, how) if rerun == "resume" else {}
-        todo = _plan([task for task in tasks if task.source not in kept], tasks, out, earlier, rerun)
+        lines = _earlier_run(out, rerun)
+        tasks = _tasks(jobs, lines, rows, form, how.quality, rerun)
+        if rerun == "resume":
+            tasks = [replace(task, state=_state(task, out, how)) for task in tasks]
+        left = {task.source: result for task in tasks if (result := _left_alone(task)) is not None}
+        todo = _plan([task for task in tasks if task.source not in left], tasks, out, lines, rerun)
         if progress is not None:
-            for result in kept.values():
+            for result in left.values():
                 progress(result)
-        done = _run(todo, out, how, workers, progress)
-        results = kept | done
-        rewrite(out / MANIFEST, earlier | results, [task.source for task in tasks])
+        results = left | _run(todo, out, how, workers, progress)
+        rewrite(out / MANIFEST, _record(tasks, results, lines))
     except OSError as error:
         raise DataError(
             f"{out} cannot be written to ({error}); check the folder and its space, then go on with --resume."
         ) from error
-    return ProtectReport(results=tuple(results[task.source] for task in tasks), resumed=len(kept))
+    return ProtectReport(
+        results=tuple(results[task.source] for task in tasks), resumed=sum(task.state == "intact" for task in tasks)
+    )
 
 
 def _check(jobs: Sequence[PhotoJob], rows: Mapping[str, int]) -> None:
@@ -105,8 +112,8 @@ def _check(jobs: Sequence[PhotoJob], rows: Mapping[str, int]) -> None:
         )
 
 
-def _earlier_run(out: Path, rerun: Rerun) -> dict[str, PhotoResult]:
-    """Make ``out`` ready, and give the results that an earlier run left there."""
+def _earlier_run(out: Path, rerun: Rerun) -> list[PhotoResult]:
+    """Make ``out`` ready, and give the lines that an earlier run left there."""
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / MANIFEST
     if manifest.exists() and rerun == "refuse":
@@ -116,7 +123,7 @@ def _earlier_run(out: Path, rerun: Rerun) -> dict[str, PhotoResult]:
         )
     _remove_parts(out)
     earlier = read_results(manifest)
-    rewrite(manifest, earlier, [])  # without the torn line that a killed run may have left
+    rewrite(manifest, earlier)  # without the torn line that a killed run may have left
     return earlier
 
 
@@ -126,49 +133,80 @@ def _remove_parts(out: Path) -> None:
         part.unlink()
 
 
-def _intact(
-    tasks: Sequence[_Task], earlier: Mapping[str, PhotoResult], out: Path, how: Protection
-) -> dict[str, PhotoResult]:
-    """Source -> line of the photos that need not be done again: same photo, row and settings, and the file as it was."""
-    settings = how.digest
-    kept = {}
-    for task in tasks:
-        line = earlier.get(task.source)
-        if line is None or line.status != "protected":
-            continue
-        wished = (task.name.as_posix(), task.job.identity, task.row, settings)
-        if (line.output, line.identity, line.row, line.settings) != wished:
-            continue
-        if _hash(task.job.source) == line.sha256_in and _hash(out / task.name) == line.sha256_out:
-            kept[task.source] = line
-    return kept
+def _tasks(
+    jobs: Sequence[PhotoJob],
+    lines: Sequence[PhotoResult],
+    rows: Mapping[str, int],
+    form: Form,
+    quality: int | None,
+    rerun: Rerun,
+) -> list[_Task]:
+    """Every photo with its place; while resuming, those of an earlier run stay where they are, and what it has is taken."""
+    own = own_lines(jobs, lines)
+    had, taken = {}, []
+    if rerun == "resume":
+        mine = {id(line) for line in own}
+        had = {job.relative: Path(line.output) for job, line in zip(jobs, own, strict=True) if line and line.output}
+        taken = [Path(line.output) for line in lines if line.output and id(line) not in mine]
+    names = output_names(jobs, form, quality=quality, earlier=had, taken=taken)
+    return [
+        _Task(job=job, name=name, row=rows[job.identity], line=line)
+        for job, name, line in zip(jobs, names, own, strict=True)
+    ]
 
 
-def _hash(path: Path) -> str | None:
-    try:
-        return file_hash(path)
-    except OSError:
+def _state(task: _Task, out: Path, how: Protection) -> State:
+    if task.line is None or task.line.output != task.name.as_posix():
+        return "absent"
+    return state(task.job, task.line, out / task.name, how, task.row)
+
+
+def _left_alone(task: _Task) -> PhotoResult | None:
+    """The result of a photo that need not be done again, or must not, because its copy was altered."""
+    if task.state == "intact":
+        return task.line
+    if task.state != "altered":
         return None
+    reason = (
+        f"{task.name.as_posix()} was altered after it had been protected and is left as it is; move it away, or replace it"
+        " with --overwrite."
+    )
+    return PhotoResult(
+        source=task.source, output=None, status="failed", reason=reason, identity=task.job.identity, row=task.row
+    )
 
 
 def _plan(
-    todo: Sequence[_Task], tasks: Sequence[_Task], out: Path, earlier: Mapping[str, PhotoResult], rerun: Rerun
+    todo: Sequence[_Task], tasks: Sequence[_Task], out: Path, lines: Sequence[PhotoResult], rerun: Rerun
 ) -> list[_Task]:
     """What each task may do with a file that already has its name.
 
-    The earlier run's own files are replaced. A killed run may also have left a photo without its line: while resuming,
-    such a file is accepted when it holds the very bytes that would be written.
+    Overwriting replaces the earlier run's own files, resuming only the photo's own. A killed run may also have left a photo
+    without its line: while resuming, such a file is accepted when it holds the very bytes that would be written.
     """
     inputs = {real_path(task.job.source) for task in tasks}
-    own = {line.output for line in earlier.values()}
+    claimed = {line.output for line in lines} if rerun == "overwrite" else set()
     otherwise: Existing = "match" if rerun == "resume" else "refuse"
     planned = []
     for task in todo:
         if real_path(out / task.name) in inputs:
             problem = f"{task.name.as_posix()} would replace a photo that is to be protected; choose another folder."
             task = replace(task, job=replace(task.job, problem=problem))
-        planned.append(replace(task, existing="replace" if task.name.as_posix() in own else otherwise))
+        own = task.state == "outdated" or task.name.as_posix() in claimed
+        planned.append(replace(task, existing="replace" if own else otherwise))
     return planned
+
+
+def _record(
+    tasks: Sequence[_Task], results: Mapping[str, PhotoResult], lines: Sequence[PhotoResult]
+) -> list[PhotoResult]:
+    """The lines of the manifest: the tasks' in their order, then what an earlier run said of other photos.
+
+    An altered copy keeps its line, which says whose it is.
+    """
+    recorded = [task.line if task.state == "altered" and task.line else results[task.source] for task in tasks]
+    mine = {id(line) for line in recorded}
+    return sorted(current([*lines, *recorded]), key=lambda line: id(line) not in mine)
 
 
 def _run(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from faceguard import photo
 from faceguard.bank import NoiseBank
+from faceguard.earlier import own_lines
 from faceguard.errors import DataError, PhotoError
 from faceguard.faces import alignment, footprint, level_budget
 from faceguard.finder import FoundFace, find
@@ -107,10 +108,12 @@ def check_photos(
     """
     jobs = list_photos(originals, out=protected)
     copies = _copies(originals, protected)
-    lines = read_results((protected if protected.is_dir() else protected.parent) / MANIFEST)
+    written = read_results((protected if protected.is_dir() else protected.parent) / MANIFEST)
     sources = [job.relative.as_posix() for job in jobs]
+    lines = {line.source: line for line in written}
+    lines |= {line.source: line for line in own_lines(jobs, written) if line is not None}
     outputs = _outputs(sources, copies, lines, both_files=originals.is_file() and protected.is_file())
-    rows = {str(line.output): line.row for line in lines.values()}
+    rows = {str(line.output): line.row for line in written}
     checks = []
     for job, source in zip(jobs, sources, strict=True):
         output = outputs.get(source, "")

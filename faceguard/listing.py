@@ -6,7 +6,7 @@ A folder of one person's photos, or a folder per identity, becomes a list of job
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,24 +61,47 @@ def list_photos(source: Path, identity: str | None = None, *, out: Path | None =
     return jobs
 
 
-def output_names(jobs: Sequence[PhotoJob], form: Form = "keep", *, quality: int | None = None) -> list[Path]:
+def output_names(
+    jobs: Sequence[PhotoJob],
+    form: Form = "keep",
+    *,
+    quality: int | None = None,
+    earlier: Mapping[Path, Path] | None = None,
+    taken: Collection[Path] = (),
+) -> list[Path]:
     """Where each photo goes, relative to OUT: the same path, and never one place for two photos.
 
     ``keep`` leaves the ending of formats that can be written without loss (and, with a ``quality``, JPEG's); everything
     else becomes .png. ``a.jpg`` becomes ``a.png`` unless another photo or a folder would take that name too (on any file
     system, so case does not count); then it becomes ``a.jpg.png``. A photo that keeps its ending keeps its name.
+
+    ``taken`` are places of other photos. A photo that ``earlier`` (its path -> its place) knows stays there where the ending
+    still fits, and no other gets that place.
     """
     wished = [_with_form(job.relative, form, quality) for job in jobs]
-    taken = {_key(parent) for job in jobs for parent in job.relative.parents}
-    claims = Counter(_key(name) for name in wished) + Counter(taken)
+    used = {_key(parent) for job in jobs for parent in job.relative.parents} | {_key(name) for name in taken}
+    claims = Counter(_key(name) for name in wished) + Counter(used)
+    had = {path: name for path, name in (earlier or {}).items() if _key(name) not in used}
+    used |= {_key(name) for name in had.values()}
     for index in sorted(range(len(jobs)), key=lambda index: wished[index] != jobs[index].relative):
         relative = jobs[index].relative
+        if relative in had and _may_become(relative, wished[index], had[relative]):
+            wished[index] = had[relative]
+            continue
         if claims[_key(wished[index])] > 1 and wished[index] != relative:
             wished[index] = _append(relative, wished[index].suffix)
-        while _key(wished[index]) in taken:
+        while _key(wished[index]) in used:
             wished[index] = _append(wished[index], wished[index].suffix)
-        taken.add(_key(wished[index]))
+        used.add(_key(wished[index]))
     return wished
+
+
+def _may_become(relative: Path, wished: Path, name: Path) -> bool:
+    """Whether ``name`` is the one that the photo wishes for, or its path with the ending appended once or more."""
+    start, end = relative.as_posix(), wished.suffix
+    rest = name.as_posix().removeprefix(start)
+    appended = name.as_posix().startswith(start + end) and rest == end * (len(rest) // len(end))
+    return name == wished or appended
 
 
 def real_path(path: Path) -> Path:

@@ -5,7 +5,8 @@ the order in which photos end; a run that ends puts them into the order of the p
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -50,25 +51,40 @@ def append_result(file: TextIO, result: PhotoResult) -> None:
     file.flush()
 
 
-def read_results(path: Path) -> dict[str, PhotoResult]:
-    """Source -> its last line; lines that are torn or none of ours are passed over. Empty when there is no manifest."""
+def read_results(path: Path) -> list[PhotoResult]:
+    """The lines that hold, see `current`; those that are torn or none of ours are passed over. Empty without a manifest."""
     if not path.is_file():
-        return {}
-    found: dict[str, PhotoResult] = {}
-    for line in path.read_bytes().split(b"\n"):
-        content = _parse(line)
-        if content is not None:
-            found[content["source"]] = PhotoResult(**content)
-    return found
+        return []
+    parsed = (_parse(line) for line in path.read_bytes().split(b"\n"))
+    return current([PhotoResult(**content) for content in parsed if content is not None])
 
 
-def rewrite(path: Path, results: Mapping[str, PhotoResult], order: Sequence[str]) -> None:
-    """Replace the manifest by one line for each source, those of ``order`` first and in that order."""
-    ordered = dict.fromkeys([*order, *results])
-    lines = [_line(results[source]) for source in ordered if source in results]
+def current(lines: Sequence[PhotoResult]) -> list[PhotoResult]:
+    """The ``lines`` that no later one replaces: one of the same photo, or of another that took its output.
+
+    Photos from two folders may have the same path in PHOTOS; what tells them apart is the identity and the content.
+    """
+    kept: list[PhotoResult] = []
+    outputs: set[str] = set()
+    later: dict[str, list[PhotoResult]] = defaultdict(list)
+    for line in reversed(lines):
+        if line.output not in outputs and not any(_same_photo(line, other) for other in later[line.source]):
+            kept.append(line)
+        later[line.source].append(line)
+        outputs.update([line.output] if line.output is not None else [])
+    return kept[::-1]
+
+
+def _same_photo(line: PhotoResult, other: PhotoResult) -> bool:
+    """Of two lines with one source."""
+    return line.identity == other.identity or (line.sha256_in is not None and line.sha256_in == other.sha256_in)
+
+
+def rewrite(path: Path, results: Iterable[PhotoResult]) -> None:
+    """Replace the manifest by one line for each of the ``results``."""
     temporary = path.with_name(f"{PART_PREFIX}{16 * '0'}.part")
     try:
-        temporary.write_text("".join(lines), encoding="utf-8")
+        temporary.write_text("".join(map(_line, results)), encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -83,5 +99,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         content = json.loads(line)
     except ValueError:
         return None
-    ours = isinstance(content, dict) and _NEEDED <= content.keys() <= _FIELDS and isinstance(content["source"], str)
-    return content if ours else None
+    if not (isinstance(content, dict) and _NEEDED <= content.keys() <= _FIELDS):
+        return None
+    paths = isinstance(content["source"], str) and isinstance(content["output"], str | None)
+    return content if paths else None

@@ -73,13 +73,13 @@ def test_a_second_run_is_refused_and_leaves_the_first_as_it_is(
     assert tree(tmp_path / "out") == undisturbed
 
 
-def test_resume_does_only_what_is_not_done_and_intact(
+def test_resume_does_only_what_is_not_done_and_leaves_an_altered_copy_alone(
     tmp_path: Path, photos: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     run(photos, out)
     (out / "anna" / "000.png").unlink()
-    (out / "ben" / "001.png").write_bytes(b"damaged")
+    (out / "ben" / "001.png").write_bytes(b"edited")
     lines = (out / MANIFEST).read_bytes().splitlines(keepends=True)
     (out / MANIFEST).write_bytes(b"".join(lines[:-1]) + lines[-1][:40])  # torn, and its photo is there
     done: list[str] = []
@@ -91,8 +91,11 @@ def test_resume_does_only_what_is_not_done_and_intact(
 
     monkeypatch.setattr(batch, "protect_photo", noted)
     report = run(photos, out, rerun="resume")
-    assert done == ["anna/000.jpg", "ben/001.jpg", report.results[-1].source]
-    assert (report.complete, report.resumed) == (True, 9)
+    assert done == ["anna/000.jpg", report.results[-1].source]
+    assert ([result.source for result in report.failed], report.resumed) == (["ben/001.jpg"], 9)
+    assert "ben/001.png was altered after it had been protected" in (report.failed[0].reason or "")
+    assert tree(out) == undisturbed | {"ben/001.png": b"edited"}
+    assert run(photos, out, rerun="overwrite").complete
     assert tree(out) == undisturbed
 
 
@@ -174,7 +177,7 @@ def test_an_interruption_leaves_whole_photos_and_a_manifest_that_knows_them(tmp_
         begun = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             run(photos, out, workers=workers, progress=interrupt)
-        assert list(read_results(out / MANIFEST)) == seen
+        assert [line.source for line in read_results(out / MANIFEST)] == seen
         assert run(photos, out, rerun="resume").resumed == 5
         assert not list(out.rglob(".*"))
         assert time.monotonic() - begun < 60
