@@ -44,14 +44,20 @@ def assign_rows(
     return dict(zip(names, similarity.argmax(dim=1).tolist(), strict=True))
 
 
-def assign_to_photos(bank: NoiseBank, jobs: Sequence[PhotoJob], how: Assign, *, seed: int) -> dict[str, int]:
+def assign_to_photos(
+    bank: NoiseBank, jobs: Sequence[PhotoJob], how: Assign, *, seed: int, named: bool = False
+) -> dict[str, int]:
     """`assign_rows` for whoever the ``jobs`` show; for ``nearest`` their faces are looked for first.
 
+    With ``named`` whoever the bank's identities name takes the row learnt for them, and only the others draw one. It is for
+    banks of the user's own: in the bank that everybody has, a row that follows from a name could be foreseen.
     An identity without a face that could be compared gets a random row: its photos go on to say why they fail.
     """
     names = sorted({job.identity for job in jobs})
     if how != "nearest":
-        return assign_rows(bank, names, how, seed=seed)
+        rows = assign_rows(bank, names, how, seed=seed)
+        learnt = set(bank.identities) if named and how == "random" else set()
+        return rows | {name: bank.identities.index(name) for name in names if name in learnt}
     photos = [(job.relative.as_posix(), job) for job in jobs]
     records = [Record(key, job.identity, partial(decode_image, job.source, key), job.source) for key, job in photos]
     faces = load_records(records, size=bank.size)

@@ -42,7 +42,9 @@ def protect(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote.")] = False,
-    assign: Annotated[Assign, typer.Option(help="How an identity gets its row.")] = "random",
+    assign: Annotated[
+        Assign, typer.Option(help="How an identity gets a row; random: its own, if NOISE has one.")
+    ] = "random",
     seed: Annotated[int | None, typer.Option(help="Draws rows; by default your own secret does.")] = None,
 ) -> None:
     """Write protected copies of photos.
@@ -61,7 +63,8 @@ def protect(
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)
     jobs = list_photos(photos, identity, out=out)
-    rows = assign_to_photos(bank, jobs, assign, seed=own_seed(_config_folder()) if seed is None else seed)
+    drawn = own_seed(_config_folder()) if seed is None else seed
+    rows = assign_to_photos(bank, jobs, assign, seed=drawn, named=noise is not None)
     how = Protection(bank=bank, faces=faces, quality=quality, keep_metadata=metadata == "keep")
     processes = workers or max(1, min(os.cpu_count() or 1, len(jobs) // PHOTOS_A_WORKER))
     with terminal.bars() as advance:

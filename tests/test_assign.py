@@ -1,16 +1,19 @@
 """Which row an identity gets: the paper's nearest class, a draw that others do not disturb, or its turn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceguard.assign import assign_rows
-from faceguard.bank import NoiseBank
+from faceguard.assign import assign_rows, assign_to_photos
+from faceguard.bank import NoiseBank, default_bank
 from faceguard.errors import BankError, DataError
 from faceguard.identification import centroids
 from faceguard.identities import Faces
+from faceguard.listing import PhotoJob
 from faceguard.recognizer import build
 
 NAMES = tuple(f"person {i}" for i in range(4))
@@ -102,3 +105,24 @@ def test_nearest_without_faces_without_centroids_or_without_the_identity_says_wh
 def test_an_unknown_way_is_named():
     with pytest.raises(BankError, match="'alphabetical' is unknown; use nearest, random or round-robin"):
         assign_rows(plain_bank(3), ["a"], "alphabetical", seed=0)
+
+
+def jobs_of(*names):
+    return [PhotoJob(source=Path(name), relative=Path(name), identity=name) for name in names]
+
+
+def test_a_bank_of_ones_own_gives_whoever_it_names_their_row_when_rows_are_drawn():
+    bank, jobs = plain_bank(40), jobs_of("7", "anna", "39", "7 ", "")
+    rows = [assign_to_photos(bank, jobs, "random", seed=seed, named=True) for seed in range(3)]
+    assert all((row["7"], row["39"]) == (7, 39) for row in rows)
+    drawn = [assign_to_photos(bank, jobs, "random", seed=seed) for seed in range(3)]
+    assert all(row[name] == one[name] for row, one in zip(rows, drawn, strict=True) for name in ("anna", "7 ", ""))
+    assert len({row["anna"] for row in rows}) > 1
+
+
+def test_a_name_of_the_shipped_banks_gives_no_row_that_anybody_could_foresee():
+    jobs = jobs_of(*default_bank().identities)
+    drawn = assign_to_photos(default_bank(), jobs, "random", seed=0)
+    assert drawn == assign_rows(default_bank(), [job.identity for job in jobs], "random", seed=0)
+    in_turn = assign_to_photos(plain_bank(3), jobs_of("1", "0"), "round-robin", seed=0, named=True)
+    assert in_turn == {"0": 0, "1": 1}

@@ -1,5 +1,7 @@
 """``faceguard generate``: a bank for the folder at hand, resumable, and nothing lost by bad input."""
 
+import json
+
 import numpy as np
 import pytest
 from commands import ON_CPU, fail, interrupt_after, mistype, quick_noise, run, succeed, write_corrupt, write_faces
@@ -7,6 +9,7 @@ from commands import ON_CPU, fail, interrupt_after, mistype, quick_noise, run, s
 import faceguard.generate
 from faceguard.bank import load_bank
 from faceguard.generate import face_noise as real_face_noise
+from faceguard.manifest import MANIFEST
 from faceguard.noise import NoiseSettings
 from faceguard.publication import Publication
 
@@ -85,6 +88,21 @@ def test_own_identities_are_learnt_together_with_the_others(capsys, tmp_path, fa
     (mine / "synthetic-000").rename(mine / "me")
     succeed(capsys, "generate", faces, "--with", mine, "--out", tmp_path / "b", *ON_CPU)
     assert load_bank(tmp_path / "b").identities == ("synthetic-000", "synthetic-001", "synthetic-002", "me")
+
+
+def test_who_is_learnt_along_takes_the_row_learnt_for_them_and_others_draw_one(capsys, tmp_path, faces):
+    mine = write_faces(tmp_path / "mine", identities=1, seed=9)
+    (mine / "synthetic-000").rename(mine / "me")
+    succeed(capsys, "generate", faces, "--with", mine, "--out", tmp_path / "b", *ON_CPU)
+    write_faces(mine, identities=6, photos=1, seed=10)
+    for seed in range(5):
+        succeed(capsys, "protect", mine, tmp_path / f"{seed}", "--noise", tmp_path / "b", "--seed", seed)
+    lines = [
+        json.loads(line) for seed in range(5) for line in (tmp_path / f"{seed}" / MANIFEST).read_text().splitlines()
+    ]
+    assert {line["row"] for line in lines if line["identity"] == "me"} == {3}
+    assert {line["row"] for line in lines if line["identity"] == "synthetic-001"} == {1}
+    assert len({line["row"] for line in lines if line["identity"] == "synthetic-005"}) > 1
 
 
 def test_one_identity_alone_is_refused_because_there_is_nothing_to_tell_it_from(capsys, tmp_path):

@@ -190,6 +190,14 @@ def test_without_a_seed_the_row_follows_from_a_secret_of_the_users_own(capsys, t
     assert rows(tmp_path / "first") == rows(tmp_path / "again") != rows(tmp_path / "other")
 
 
+def test_the_bank_that_ships_gives_no_row_by_name(capsys, tmp_path):
+    shipped = default_bank()
+    photo = portrait(tmp_path / shipped.identities[0] / "me.jpg")
+    for seed in range(2):
+        succeed(capsys, "protect", photo, tmp_path / f"{seed}", "--seed", seed)
+    assert rows(tmp_path / "0") != rows(tmp_path / "1")
+
+
 def test_jpeg_on_request_stays_jpeg_and_what_it_costs_is_said(capsys, tmp_path, bank):
     photo = portrait(tmp_path / "eileen" / "me.jpg")
     out = succeed(capsys, "protect", photo, tmp_path / "out", "--noise", bank, "--quality", "75")
