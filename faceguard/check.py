@@ -131,7 +131,7 @@ def _copies(originals: Path, protected: Path) -> dict[str, PhotoJob]:
     if not protected.exists():
         raise DataError(f"{protected} does not exist; name the folder that faceguard protect wrote.")
     try:
-        return {job.relative.as_posix(): job for job in list_photos(protected, out=originals)}
+        return {job.relative.as_posix(): job for job in list_photos(protected, out=originals, copies=True)}
     except DataError:
         if not os.access(protected, os.R_OK | os.X_OK):
             raise

@@ -62,7 +62,7 @@ def protect(
         raise typer.BadParameter("--resume keeps what --overwrite replaces; give one of them.")
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)
-    jobs = list_photos(photos, identity, out=out)
+    jobs = list_photos(photos, identity, out=out, passed_over=_pass_over)
     drawn = own_seed(_config_folder()) if seed is None else seed
     rows = assign_to_photos(bank, jobs, assign, seed=drawn, named=noise is not None)
     how = Protection(bank=bank, faces=faces, quality=quality, keep_metadata=metadata == "keep")
@@ -84,6 +84,10 @@ def protect(
 def _config_folder() -> Path:
     """``FACEGUARD_CONFIG`` when it is set, else the system's folder for a user's settings."""
     return Path(os.environ.get("FACEGUARD_CONFIG") or typer.get_app_dir("faceguard"))
+
+
+def _pass_over(folder: Path) -> None:
+    terminal.say(f"{folder} holds protected copies and is passed over.")
 
 
 def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:

@@ -6,13 +6,14 @@ A folder of one person's photos, or a folder per identity, becomes a list of job
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES
+from faceguard.manifest import MANIFEST, holds_copies
 from faceguard.photo import LOSSLESS_SUFFIXES
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
@@ -33,13 +34,21 @@ class PhotoJob:
     problem: str | None = None
 
 
-def list_photos(source: Path, identity: str | None = None, *, out: Path | None = None) -> list[PhotoJob]:
+def list_photos(
+    source: Path,
+    identity: str | None = None,
+    *,
+    out: Path | None = None,
+    copies: bool = False,
+    passed_over: Callable[[Path], None] = lambda _: None,
+) -> list[PhotoJob]:
     """The photos in ``source``, sorted by path: one file, one person's folder, or a folder per identity.
 
     Photos lying directly in the folder belong to the person it is named after, those in a sub-folder (to any depth) to
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
-    the folder ``out`` when it lies inside. Links that lead out of ``source``, links to folders and folders that cannot be
-    opened become jobs with a ``problem``. Raises DataError when there is nothing to protect.
+    the folder ``out`` when it lies inside. Folders inside that hold protected copies are entered for ``copies`` only, else
+    ``passed_over`` is told of each. Links that lead out of ``source``, links to folders and folders that cannot be opened
+    become jobs with a ``problem``. Raises DataError when there is nothing to protect.
     """
     try:
         if source.is_file():
@@ -51,11 +60,15 @@ def list_photos(source: Path, identity: str | None = None, *, out: Path | None =
         raise DataError(f"{source} cannot be opened ({error.strerror}); check the path and its permissions.") from error
     if out is not None and real_path(out) == real_path(source):
         raise DataError(f"{source} is both input and output; choose another folder for the protected photos.")
-    jobs = []
-    for path, problem in sorted(_photo_files(source, out)):
+    jobs, protected = [], list[Path]()
+    for path, problem in sorted(_photo_files(source, out, None if copies else protected)):
         relative = path.relative_to(source)
         person = relative.parts[0] if len(relative.parts) > 1 else source.resolve().name
         jobs.append(PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem))
+    for folder in sorted(protected):
+        passed_over(folder)
+    if protected and not jobs:
+        raise DataError(f"{source} holds only protected copies ({MANIFEST} says so); name the folder of the originals.")
     if not jobs:
         raise DataError(f"{source} holds no photos to protect; name a folder with files such as .jpg or .png.")
     return jobs
@@ -118,8 +131,11 @@ def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
     return relative if suffix == f".{form}" else relative.with_suffix(f".{form}")
 
 
-def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | None]]:
-    """Every visible photo file below ``source`` outside ``out``, and what cannot be entered, with the reason."""
+def _photo_files(source: Path, out: Path | None, protected: list[Path] | None) -> Iterator[tuple[Path, str | None]]:
+    """Every visible photo file below ``source`` outside ``out``, and what cannot be entered, with the reason.
+
+    Folders of protected copies are added to the list ``protected`` and not entered, unless it is None.
+    """
     left_out = None if out is None else real_path(out)
     root = real_path(source)
     unlisted: list[OSError] = []
@@ -127,7 +143,11 @@ def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | N
         here = Path(folder)
         visible = [here / name for name in folders if not name.startswith(".")]
         yield from ((path, _LINKED_FOLDER) for path in visible if path.is_symlink())
-        folders[:] = [path.name for path in visible if not path.is_symlink() and real_path(path) != left_out]
+        inside = [path for path in visible if not path.is_symlink() and real_path(path) != left_out]
+        done = [] if protected is None else [path for path in inside if holds_copies(path)]
+        folders[:] = [path.name for path in inside if path not in done]
+        if protected is not None:
+            protected += done
         photos = (here / name for name in files if not name.startswith(".") and _is_photo(Path(name)))
         yield from ((path, _problem(path, root)) for path in photos)
     for error in unlisted:

@@ -59,6 +59,18 @@ def read_results(path: Path) -> list[PhotoResult]:
     return current([PhotoResult(**content) for content in parsed if content is not None])
 
 
+def holds_copies(folder: Path) -> bool:
+    """Whether ``folder`` is an OUT with protected copies, as its manifest says."""
+    path = folder / MANIFEST
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return any(content is not None and content["output"] is not None for content in map(_parse, file))
+    except OSError:
+        return False
+
+
 def current(lines: Sequence[PhotoResult]) -> list[PhotoResult]:
     """The ``lines`` that no later one replaces: one of the same photo, or of another that took its output.
 

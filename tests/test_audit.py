@@ -191,6 +191,11 @@ def test_too_few_others_too_many_people_and_protected_copies_are_sentences(tmp_p
         gathered(people, others=few)
     with pytest.raises(DataError, match="photos of 3 people, and an audit takes 2 at most"):
         gather(few, coarse_bank(), "x", others=None, upload=Upload(), size=AuditSize(people=2), seed=0)
+    for folder in few.iterdir():
+        line = {"source": "x.jpg", "output": "x.png", "status": "protected", "reason": None, "identity": "x", "row": 0}
+        (folder / "manifest.jsonl").write_text(json.dumps(line))
+    with pytest.raises(DataError, match="holds only protected copies"):
+        gathered(few)
     (few / "manifest.jsonl").write_text("")
     with pytest.raises(DataError, match="name the folder of the originals"):
         gathered(few)

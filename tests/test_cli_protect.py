@@ -207,5 +207,13 @@ def test_jpeg_on_request_stays_jpeg_and_what_it_costs_is_said(capsys, tmp_path, 
     assert 0.3 < line["noise_kept"] < 0.99
 
 
+def test_copies_of_an_earlier_run_inside_the_folder_are_passed_over_and_that_is_said(capsys, tmp_path, bank):
+    people = write_faces(tmp_path / "people", identities=2, photos=1)
+    succeed(capsys, "protect", people, people / "out1", "--noise", bank)
+    out = succeed(capsys, "protect", people, people / "out2", "--noise", bank)
+    assert f"{people / 'out1'} holds protected copies and is passed over." in out
+    assert "2 of 2 photos protected" in out
+
+
 def test_resume_and_overwrite_exclude_each_other(capsys, tmp_path, people):
     assert "give one of them" in mistype(capsys, "protect", people, tmp_path, "--resume", "--overwrite")

@@ -86,6 +86,21 @@ def test_a_photo_that_differs_in_its_ending_leaves_the_others_copy_alone(tmp_pat
     assert (outputs(report), report.resumed) == (["1.jpeg.png", "1.png"], 2)
 
 
+def test_copies_inside_the_folder_are_neither_protected_again_nor_missed(tmp_path: Path, two: Path) -> None:
+    for name in ("out1", "out2"):
+        assert len(run(two, two / name).results) == 4
+    assert not (two / "out2" / "out1").exists()
+    for name in ("out1", "out2"):
+        report = check_photos(two, two / name, bank=HOW.bank)
+        assert report.complete and (len(report.photos), report.unmatched) == (4, ())
+
+
+def test_folders_of_copies_side_by_side_are_checked_by_their_paths(tmp_path: Path, two: Path) -> None:
+    for person in ("alice", "bob"):
+        run(two / person, tmp_path / "out" / person)
+    assert check_photos(two, tmp_path / "out", bank=HOW.bank).complete
+
+
 def test_a_new_photo_takes_no_name_that_an_earlier_one_has(tmp_path: Path) -> None:
     save(tmp_path / "in" / "1.jpg", 1)
     run(tmp_path / "in", tmp_path / "out")

@@ -1,5 +1,6 @@
 """Which photos a folder holds, whose they are, and where each one goes."""
 
+import json
 import os
 from pathlib import Path, PurePosixPath
 
@@ -53,6 +54,31 @@ def test_hidden_files_other_files_and_the_output_are_passed_over(tmp_path: Path)
     touch(tmp_path, "a/1.jpg", "a/.2.jpg", ".thumbs/3.jpg", "a/notes.txt", "out/1.png", "out/a/2.png", "manifest.jsonl")
     assert listed(list_photos(tmp_path, out=tmp_path / "a" / ".." / "out")) == [("a/1.jpg", "a")]
     assert len(list_photos(tmp_path)) == 3
+
+
+def line_of_ours(output: str | None) -> str:
+    known = {"source": "1.jpg", "status": "protected", "reason": None, "identity": "a", "row": 0}
+    return json.dumps(known | {"output": output}) + "\n"
+
+
+def test_a_folder_of_protected_copies_is_passed_over_at_any_depth_and_said(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/out/1.png", "a/out/deep/2.png", "b/1.jpg", "c/1.jpg", "d/1.jpg", "e/1.jpg")
+    for folder, text in (("a/out", line_of_ours("1.png")), ("b", "not ours"), ("c", ""), ("d", line_of_ours(None))):
+        (tmp_path / folder / "manifest.jsonl").write_text(text)
+    os.mkfifo(tmp_path / "e" / "manifest.jsonl")
+    said: list[Path] = []
+    found = listed(list_photos(tmp_path, passed_over=said.append))
+    assert found == [(f"{name}/1.jpg", name) for name in "abcde"]
+    assert said == [tmp_path / "a" / "out"]
+    assert ("a/out/deep/2.png", "a") in listed(list_photos(tmp_path, copies=True))
+    assert listed(list_photos(tmp_path / "a" / "out")) == [("1.png", "out"), ("deep/2.png", "deep")]
+
+
+def test_copies_alone_are_nothing_to_protect(tmp_path: Path) -> None:
+    touch(tmp_path, "out/1.png")
+    (tmp_path / "out" / "manifest.jsonl").write_text("torn\n" + line_of_ours("1.png"))
+    with pytest.raises(DataError, match=r"holds only protected copies .*; name the folder of the originals"):
+        list_photos(tmp_path)
 
 
 def test_one_folder_cannot_be_input_and_output(tmp_path: Path) -> None:
