@@ -3,7 +3,7 @@
 Each result is in ``OUT/manifest.jsonl`` as soon as it and all before it are done. A run that was killed leaves whole
 photos, whole lines and perhaps one torn line. ``resume`` keeps every photo whose line and file are intact, does the rest
 again, and ends with the tree of an undisturbed run, byte for byte. It replaces a file only when the photo's own line says
-that it was written for it, and it is still as it was written.
+that it was written for it, and it is still as it was written. A copy that a photo's new line does not name is removed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from faceguard.earlier import State, own_lines, state
+from faceguard.earlier import State, earlier_lines, own_lines, remove_parts, standing, state
 from faceguard.errors import DataError
-from faceguard.listing import Form, PhotoJob, output_names, real_path
-from faceguard.manifest import MANIFEST, PhotoResult, append_result, current, read_results, rewrite
-from faceguard.photo import PART_PATTERN
+from faceguard.listing import Form, PhotoJob, folded, output_names, real_path
+from faceguard.manifest import MANIFEST, PhotoResult, append_result, current, rewrite
 from faceguard.pool import in_order
 from faceguard.protect import Existing, Protection, protect_photo
 
@@ -48,7 +47,10 @@ class ProtectReport:
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """One photo with all that concerns it alone; ``line`` is what an earlier run said of it, ``state`` its copy's."""
+    """One photo with all that concerns it alone.
+
+    ``line`` is what an earlier run said of it, ``state`` its copy's, which is ``disposable`` when nobody else needs the place.
+    """
 
     job: PhotoJob
     name: Path
@@ -56,6 +58,7 @@ class _Task:
     line: PhotoResult | None
     state: State = "absent"
     existing: Existing = "refuse"
+    disposable: bool = False
 
     @property
     def source(self) -> str:
@@ -82,7 +85,7 @@ def protect_photos(
     """
     _check(jobs, rows)
     try:
-        lines = _earlier_run(out, rerun)
+        lines = earlier_lines(out, refuse=rerun == "refuse")
         tasks = _tasks(jobs, lines, rows, form, how.quality, rerun)
         if rerun == "resume":
             tasks = [replace(task, state=_state(task, out, how)) for task in tasks]
@@ -91,8 +94,9 @@ def protect_photos(
         if progress is not None:
             for result in left.values():
                 progress(result)
-        results = left | _run(todo, out, how, workers, progress)
-        rewrite(out / MANIFEST, _record(tasks, results, lines))
+        results, recorded = _run(todo, out, how, workers, progress)
+        results |= left
+        rewrite(out / MANIFEST, _record([recorded.get(task.source, task.line) for task in tasks], lines))
     except OSError as error:
         raise DataError(
             f"{out} cannot be written to ({error}); check the folder and its space, then go on with --resume."
@@ -110,27 +114,6 @@ def _check(jobs: Sequence[PhotoJob], rows: Mapping[str, int]) -> None:
         raise DataError(
             f"No row of the noise bank is assigned to {', '.join(unknown[:5])}; assign one to each identity."
         )
-
-
-def _earlier_run(out: Path, rerun: Rerun) -> list[PhotoResult]:
-    """Make ``out`` ready, and give the lines that an earlier run left there."""
-    out.mkdir(parents=True, exist_ok=True)
-    manifest = out / MANIFEST
-    if manifest.exists() and rerun == "refuse":
-        raise DataError(
-            f"{out} already holds protected photos, which are left as they are; go on with --resume, replace them with"
-            " --overwrite, or choose another folder."
-        )
-    _remove_parts(out)
-    earlier = read_results(manifest)
-    rewrite(manifest, earlier)  # without the torn line that a killed run may have left
-    return earlier
-
-
-def _remove_parts(out: Path) -> None:
-    """Remove what processes that were killed, or ended by Ctrl-C, left unfinished."""
-    for part in out.rglob(PART_PATTERN):
-        part.unlink()
 
 
 def _tasks(
@@ -156,9 +139,7 @@ def _tasks(
 
 
 def _state(task: _Task, out: Path, how: Protection) -> State:
-    if task.line is None or task.line.output != task.name.as_posix():
-        return "absent"
-    return state(task.job, task.line, out / task.name, how, task.row)
+    return state(task.job, task.line, out / task.name, name=task.name.as_posix(), how=how, row=task.row)
 
 
 def _left_alone(task: _Task) -> PhotoResult | None:
@@ -185,6 +166,7 @@ def _plan(
     without its line: while resuming, such a file is accepted when it holds the very bytes that would be written.
     """
     inputs = {real_path(task.job.source) for task in tasks}
+    places = {folded(task.name) for task in tasks}
     claimed = {line.output for line in lines} if rerun == "overwrite" else set()
     otherwise: Existing = "match" if rerun == "resume" else "refuse"
     planned = []
@@ -193,37 +175,54 @@ def _plan(
             problem = f"{task.name.as_posix()} would replace a photo that is to be protected; choose another folder."
             task = replace(task, job=replace(task.job, problem=problem))
         own = task.state == "outdated" or task.name.as_posix() in claimed
-        planned.append(replace(task, existing="replace" if own else otherwise))
+        before = None if task.line is None or task.line.output is None else Path(task.line.output)
+        unwanted = before is not None and (before == task.name or folded(before) not in places)
+        disposable = before is not None and unwanted and real_path(out / before) not in inputs
+        planned.append(replace(task, existing="replace" if own else otherwise, disposable=disposable))
     return planned
 
 
-def _record(
-    tasks: Sequence[_Task], results: Mapping[str, PhotoResult], lines: Sequence[PhotoResult]
-) -> list[PhotoResult]:
-    """The lines of the manifest: the tasks' in their order, then what an earlier run said of other photos.
-
-    An altered copy keeps its line, which says whose it is.
-    """
-    recorded = [task.line if task.state == "altered" and task.line else results[task.source] for task in tasks]
-    mine = {id(line) for line in recorded}
-    return sorted(current([*lines, *recorded]), key=lambda line: id(line) not in mine)
+def _record(recorded: Sequence[PhotoResult | None], lines: Sequence[PhotoResult]) -> list[PhotoResult]:
+    """The lines of the manifest: those ``recorded``, in their order, then what an earlier run said of other photos."""
+    known = [line for line in recorded if line is not None]
+    mine = {id(line) for line in known}
+    return sorted(current([*lines, *known]), key=lambda line: id(line) not in mine)
 
 
 def _run(
     todo: Sequence[_Task], out: Path, how: Protection, workers: int, progress: Callable[[PhotoResult], None] | None
-) -> dict[str, PhotoResult]:
-    done = {}
+) -> tuple[dict[str, PhotoResult], dict[str, PhotoResult]]:
+    """Source -> what came of it, and source -> the line that holds now."""
+    done, recorded = {}, {}
     protect_task = partial(_protect_task, out=out, how=how)
     try:
         with (out / MANIFEST).open("a", encoding="utf-8") as file:
-            for result in in_order(protect_task, todo, workers=min(workers, len(todo)) or 1):
-                append_result(file, result)
-                done[result.source] = result
+            processes = min(workers, len(todo)) or 1
+            for task, result in zip(todo, in_order(protect_task, todo, workers=processes), strict=True):
+                done[task.source] = result
+                recorded[task.source] = _settle(task, result, out)
+                if recorded[task.source] is result:
+                    append_result(file, result)
                 if progress is not None:
                     progress(result)
     finally:
-        _remove_parts(out)  # Ctrl-C ends processes in the middle of their photos
-    return done
+        remove_parts(out)  # Ctrl-C ends processes in the middle of their photos
+    return done, recorded
+
+
+def _settle(task: _Task, result: PhotoResult, out: Path) -> PhotoResult:
+    """The line that holds now; the copy that it no longer names is removed, before a crash could forget whose it was.
+
+    Of a photo that could not be looked at, or not be written, the earlier copy and its line stay.
+    """
+    copy = None if task.line is None or task.line.output == result.output else standing(task.line, out)
+    if copy is None or task.line is None:
+        return result
+    if result.status == "failed" and result.sha256_in is None:
+        return task.line
+    if task.disposable:
+        copy.unlink()
+    return result
 
 
 def _protect_task(task: _Task, *, out: Path, how: Protection) -> PhotoResult:

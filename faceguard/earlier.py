@@ -9,11 +9,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from faceguard.listing import PhotoJob
-from faceguard.manifest import PhotoResult
+from faceguard.errors import DataError
+from faceguard.listing import PhotoJob, real_path
+from faceguard.manifest import MANIFEST, PhotoResult, read_results, rewrite
+from faceguard.photo import PART_PATTERN
 from faceguard.protect import Protection, file_hash
 
 State = Literal["absent", "altered", "outdated", "intact"]
+
+
+def earlier_lines(out: Path, *, refuse: bool) -> list[PhotoResult]:
+    """Make ``out`` ready, and give the lines that an earlier run left there; DataError when it did, and ``refuse`` is on."""
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = out / MANIFEST
+    if manifest.exists() and refuse:
+        raise DataError(
+            f"{out} already holds protected photos, which are left as they are; go on with --resume, replace them with"
+            " --overwrite, or choose another folder."
+        )
+    remove_parts(out)
+    earlier = read_results(manifest)
+    rewrite(manifest, earlier)  # without the torn line that a killed run may have left
+    return earlier
+
+
+def remove_parts(out: Path) -> None:
+    """Remove what processes that were killed, or ended by Ctrl-C, left unfinished."""
+    for part in out.rglob(PART_PATTERN):
+        part.unlink()
 
 
 def own_lines(jobs: Sequence[PhotoJob], lines: Sequence[PhotoResult]) -> list[PhotoResult | None]:
@@ -32,15 +55,27 @@ def _own_line(job: PhotoJob, lines: Sequence[PhotoResult]) -> PhotoResult | None
     return next((line for line in lines if content is not None and line.sha256_in == content), None)
 
 
-def state(job: PhotoJob, line: PhotoResult | None, path: Path, how: Protection, row: int) -> State:
-    """What the output ``path`` of a photo is to its own ``line``: not there, another file, made otherwise, or as wished."""
-    found = hash_of(path)
-    if line is None or line.status != "protected" or found is None:
+def state(job: PhotoJob, line: PhotoResult | None, copy: Path, *, name: str, how: Protection, row: int) -> State:
+    """What the file ``copy`` is to a photo's own ``line``, which may give it that ``name``.
+
+    Not there or not the photo's, altered since, of another photo, row or setting, or all that is wished.
+    """
+    found = hash_of(copy)
+    if line is None or line.status != "protected" or line.output != name or found is None:
         return "absent"
     if found != line.sha256_out:
         return "altered"
     same = (line.identity, line.row, line.settings) == (job.identity, row, how.digest)
     return "intact" if same and job.problem is None and hash_of(job.source) == line.sha256_in else "outdated"
+
+
+def standing(line: PhotoResult, out: Path) -> Path | None:
+    """The copy that ``line`` names, when it lies in ``out`` and still is what was written; else None."""
+    if line.output is None or line.sha256_out is None:
+        return None
+    path = out / line.output
+    inside = real_path(path.parent).is_relative_to(real_path(out))
+    return path if inside and hash_of(path) == line.sha256_out else None
 
 
 def hash_of(path: Path) -> str | None:

@@ -92,20 +92,20 @@ def output_names(
     still fits, and no other gets that place.
     """
     wished = [_with_form(job.relative, form, quality) for job in jobs]
-    used = {_key(parent) for job in jobs for parent in job.relative.parents} | {_key(name) for name in taken}
-    claims = Counter(_key(name) for name in wished) + Counter(used)
-    had = {path: name for path, name in (earlier or {}).items() if _key(name) not in used}
-    used |= {_key(name) for name in had.values()}
+    used = {folded(parent) for job in jobs for parent in job.relative.parents} | {folded(name) for name in taken}
+    claims = Counter(folded(name) for name in wished) + Counter(used)
+    had = {path: name for path, name in (earlier or {}).items() if folded(name) not in used}
+    used |= {folded(name) for name in had.values()}
     for index in sorted(range(len(jobs)), key=lambda index: wished[index] != jobs[index].relative):
         relative = jobs[index].relative
         if relative in had and _may_become(relative, wished[index], had[relative]):
             wished[index] = had[relative]
             continue
-        if claims[_key(wished[index])] > 1 and wished[index] != relative:
+        if claims[folded(wished[index])] > 1 and wished[index] != relative:
             wished[index] = _append(relative, wished[index].suffix)
-        while _key(wished[index]) in used:
+        while folded(wished[index]) in used:
             wished[index] = _append(wished[index], wished[index].suffix)
-        used.add(_key(wished[index]))
+        used.add(folded(wished[index]))
     return wished
 
 
@@ -120,6 +120,11 @@ def _may_become(relative: Path, wished: Path, name: Path) -> bool:
 def real_path(path: Path) -> Path:
     """Where the path leads through links, absolute; ``Path.resolve`` fails on links in a circle before Python 3.13."""
     return Path(os.path.realpath(path))
+
+
+def folded(path: Path) -> str:
+    """What a file system that ignores case and Unicode forms makes of a path."""
+    return unicodedata.normalize("NFC", path.as_posix()).casefold()
 
 
 def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
@@ -173,8 +178,3 @@ def _is_photo(path: Path) -> bool:
 
 def _append(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _key(path: Path) -> str:
-    """What a file system that ignores case and Unicode forms makes of a path."""
-    return unicodedata.normalize("NFC", path.as_posix()).casefold()

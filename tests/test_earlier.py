@@ -1,5 +1,6 @@
 """A second run into a folder that another one filled: a copy is replaced for its own photo only, and only as it was written."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from PIL import Image
 
 from faceguard.batch import ProtectReport, protect_photos
 from faceguard.check import check_photos
-from faceguard.listing import list_photos
+from faceguard.listing import PhotoJob, list_photos
 from faceguard.manifest import MANIFEST, PhotoResult, current, read_results, rewrite
-from faceguard.protect import Protection
+from faceguard.protect import Protection, file_hash
 
 HOW = Protection(bank=coarse_bank(rows=2))
 OTHER = Protection(bank=coarse_bank(rows=2, epsilon=8 / 255))
@@ -161,3 +162,77 @@ def test_of_two_lines_for_one_photo_or_one_copy_the_later_holds(tmp_path: Path) 
     assert current(wanted) == wanted[3:]
     rewrite(tmp_path / MANIFEST, wanted)
     assert read_results(tmp_path / MANIFEST) == wanted[3:]
+
+
+@pytest.mark.parametrize("rerun", ["overwrite", "resume"])
+def test_a_copy_in_another_format_replaces_the_earlier_one_unless_that_was_altered(
+    tmp_path: Path, two: Path, rerun: str
+) -> None:
+    out = tmp_path / "out"
+    run(two, out)
+    before = tree(out)
+    for form, ending in (("webp", "webp"), ("webp", "webp"), ("keep", "png")):
+        report = run(two, out, rerun=rerun, form=form)
+        assert report.complete and tree(out).keys() == {str(Path(n).with_suffix(f".{ending}")) for n in before}
+    assert tree(out) == before
+    (out / "bob" / "1.png").write_bytes(b"edited")
+    assert run(two, out, rerun=rerun, form="webp").complete
+    assert {name for name in tree(out) if name.endswith(".png")} == {"bob/1.png"}
+
+
+@pytest.mark.parametrize("rerun", ["overwrite", "resume"])
+def test_the_copy_of_a_photo_that_shows_no_face_any_more_is_removed(tmp_path: Path, two: Path, rerun: str) -> None:
+    out = tmp_path / "out"
+    run(two / "alice", out)
+    Image.new("RGB", (200, 150), (80, 120, 160)).save(two / "alice" / "1.jpg")
+    for _ in range(2):
+        report = run(two / "alice", out, rerun=rerun)
+        assert [result.source for result in report.failed] == ["1.jpg"] and tree(out).keys() == {"2.png"}
+        assert lines(out) == {("1.jpg", "alice", None), ("2.png", "alice", "2.png")}
+
+
+@pytest.mark.parametrize("rerun", ["overwrite", "resume"])
+def test_a_photo_that_cannot_be_read_costs_no_earlier_copy(tmp_path: Path, two: Path, rerun: str) -> None:
+    out = tmp_path / "out"
+    run(two / "alice", out)
+    before, known, content = tree(out), lines(out), (two / "alice" / "1.jpg").read_bytes()
+    (two / "alice" / "1.jpg").write_bytes(content[:300])
+    for how in (OTHER, HOW):
+        report = run(two / "alice", out, how, rerun=rerun)
+        assert [result.source for result in report.failed] == ["1.jpg"]
+        assert tree(out)["1.png"] == before["1.png"] and lines(out) == known
+    (two / "alice" / "1.jpg").write_bytes(content)
+    assert run(two / "alice", out, rerun=rerun).complete and tree(out) == before
+
+
+def test_overwriting_never_removes_a_copy_that_another_photo_has_now_nor_an_input(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    save(source / "1.jpg", 1)
+    run(source, out)
+    save(source / "1.png", 2)
+    assert outputs(run(source, out, rerun="overwrite")) == ["1.jpg.png", "1.png"]
+    assert tree(out).keys() == {"1.jpg.png", "1.png"}
+    copy = (out / "1.png").read_bytes()
+    jobs = [
+        PhotoJob(source=path, relative=Path(f"{i}.png"), identity="in") for i, path in enumerate([out / "1.png"], 1)
+    ]
+    protect_photos(jobs, out, HOW, rows={"in": 0}, rerun="overwrite", form="webp")
+    assert (out / "1.png").read_bytes() == copy
+
+
+def test_a_forged_line_removes_nothing_outside_the_output_folder(tmp_path: Path, two: Path) -> None:
+    out, mine = tmp_path / "out", save(tmp_path / "mine.png", 7)
+    (out / "link").parent.mkdir()
+    (out / "link").symlink_to(tmp_path)
+    for output in ("../mine.png", str(mine), "link/mine.png"):
+        line = {
+            "source": "1.jpg",
+            "output": output,
+            "status": "protected",
+            "reason": None,
+            "identity": "alice",
+            "row": 0,
+        }
+        (out / MANIFEST).write_text(json.dumps(line | {"sha256_out": file_hash(mine)}) + "\n")
+        for rerun in ("resume", "overwrite"):
+            assert run(two / "alice", out, rerun=rerun).complete and mine.exists()
