@@ -16,6 +16,7 @@ Assign = Literal["nearest", "random", "round-robin"]
 Noise = Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")]
 BEST = "1 is best: all of it survived"
 LIMIT = "The noise helps when many people's photos carry it, and less when photos of the same people without it are out there."
+NAMED = 5  # people, of many
 PHOTOS_A_WORKER = 8  # fewer are done sooner than another process has started
 
 
@@ -91,10 +92,14 @@ def _pass_over(folder: Path) -> None:
 
 
 def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
-    """Say what was done, what changed its format, how much noise survives, and what failed."""
+    """Say what was done, for whom, what changed its format, how much noise survives, and what failed."""
     done = f"{len(report.protected)} of {len(report.results)} photos protected in {out}"
     earlier = f", {report.resumed} of them before" if report.resumed else ""
     terminal.say(f"{done}{earlier}; manifest.jsonl lists them all.")
+    people = sorted({result.identity for result in report.results})
+    if len(people) > 1:
+        named = ", ".join(people[:NAMED]) + (f" and {len(people) - NAMED} more" if len(people) > NAMED else "")
+        terminal.say(f"{len(report.results)} photos of {len(people)} people ({named}); --identity NAME makes them one.")
     renamed = sum(Path(result.source).suffix != Path(result.output or "").suffix for result in report.protected)
     if renamed:
         terminal.say(f"{renamed} changed their format: they are PNG or WebP now, which lose nothing.")

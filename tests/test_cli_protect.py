@@ -125,6 +125,17 @@ def test_nearest_goes_on_past_a_person_whose_photo_cannot_be_read(capsys, tmp_pa
     assert rows(tmp_path / "out").items() >= {"synthetic-000": 0, "synthetic-001": 1}.items()
 
 
+def test_albums_of_one_person_are_said_to_be_people_unless_they_are_named(capsys, tmp_path, bank):
+    faces = write_faces(tmp_path / "eileen", identities=7, photos=1)
+    for i in range(2):
+        (faces / f"synthetic-00{i}").rename(faces / f"{2019 + i}")
+    out = succeed(capsys, "protect", faces, tmp_path / "all", "--noise", bank)
+    named = "2019, 2020, synthetic-002, synthetic-003, synthetic-004 and 2 more"
+    assert f"7 photos of 7 people ({named}); --identity NAME makes them one." in out
+    out = succeed(capsys, "protect", faces, tmp_path / "one", "--noise", bank, "--identity", "eileen")
+    assert "people" not in out
+
+
 def test_a_corrupt_photo_is_listed_and_the_others_are_protected(capsys, tmp_path, bank):
     faces = write_faces(tmp_path / "faces", identities=2, photos=2)
     write_corrupt(faces / "synthetic-000" / "bad.jpg")
