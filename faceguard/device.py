@@ -116,9 +116,12 @@ def _say_outcome(fabric: Fabric, said: Any, function: Callable[..., Any], argume
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed for the draw called ``names`` under the user's ``seed``; SHA-256, so the same on every machine."""
+    """A 63-bit seed for the draw called ``names`` under the user's ``seed``; SHA-256, so the same on every machine.
+
+    Names of folders need not be valid text; their bytes count then.
+    """
     text = "/".join(str(part) for part in (seed, *names))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, *names: str | int) -> torch.Generator:

@@ -1,5 +1,7 @@
 """Which row an identity gets: the paper's nearest class, a draw that others do not disturb, or its turn."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +128,11 @@ def test_a_name_of_the_shipped_banks_gives_no_row_that_anybody_could_foresee():
     assert drawn == assign_rows(default_bank(), [job.identity for job in jobs], "random", seed=0)
     in_turn = assign_to_photos(plain_bank(3), jobs_of("1", "0"), "round-robin", seed=0, named=True)
     assert in_turn == {"0": 0, "1": 1}
+
+
+def test_a_folder_name_that_is_no_valid_text_gets_a_row_by_its_bytes():
+    name = os.fsdecode(b"\xe9ric")
+    expected = int.from_bytes(hashlib.sha256(b"5/row/\xe9ric").digest()[:8], "big") >> 1
+    assert assign_rows(plain_bank(7), [name], "random", seed=5) == {name: expected % 7}
+    valid = int.from_bytes(hashlib.sha256("5/row/\u00e9ric".encode()).digest()[:8], "big") >> 1
+    assert assign_rows(plain_bank(7), ["\u00e9ric"], "random", seed=5) == {"\u00e9ric": valid % 7}

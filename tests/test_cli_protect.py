@@ -1,6 +1,7 @@
 """``faceguard protect``: noise within the budget on the face alone; a photo that fails stops no other."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -134,6 +135,14 @@ def test_albums_of_one_person_are_said_to_be_people_unless_they_are_named(capsys
     assert f"7 photos of 7 people ({named}); --identity NAME makes them one." in out
     out = succeed(capsys, "protect", faces, tmp_path / "one", "--noise", bank, "--identity", "eileen")
     assert "people" not in out
+
+
+def test_a_folder_name_that_is_no_valid_text_is_protected_like_any_other(capsys, tmp_path, bank):
+    faces = write_faces(tmp_path / "faces", identities=2, photos=1)
+    (faces / "synthetic-000").rename(faces / os.fsdecode(b"\xe9ric"))
+    out = succeed(capsys, "protect", faces, tmp_path / "out", "--noise", bank)
+    assert "2 of 2 photos protected" in out
+    assert "(synthetic-001, \\udce9ric)" in out
 
 
 def test_a_corrupt_photo_is_listed_and_the_others_are_protected(capsys, tmp_path, bank):
