@@ -7,7 +7,7 @@ from typing import Literal
 from faceguard.bank import NoiseBank
 from faceguard.decode import load_records
 from faceguard.device import derive_seed
-from faceguard.errors import BankError
+from faceguard.errors import BankError, NothingReadError
 from faceguard.identification import centroids
 from faceguard.identities import Faces
 from faceguard.listing import PhotoJob
@@ -51,15 +51,19 @@ def assign_to_photos(
 
     With ``named`` whoever the bank's identities name takes the row learnt for them, and only the others draw one. It is for
     banks of the user's own: in the bank that everybody has, a row that follows from a name could be foreseen.
-    An identity without a face that could be compared gets a random row: its photos go on to say why they fail.
+    An identity without a face that could be compared gets a random row: its photos go on to say why they fail. What cannot
+    be protected is not opened here either.
     """
     names = sorted({job.identity for job in jobs})
     if how != "nearest":
         rows = assign_rows(bank, names, how, seed=seed)
         learnt = set(bank.identities) if named and how == "random" else set()
         return rows | {name: bank.identities.index(name) for name in names if name in learnt}
-    photos = [(job.relative.as_posix(), job) for job in jobs]
+    photos = [(job.relative.as_posix(), job) for job in jobs if job.problem is None]
     records = [Record(key, job.identity, partial(decode_image, job.source, key), job.source) for key, job in photos]
-    faces = load_records(records, size=bank.size)
+    try:
+        faces = load_records(records, size=bank.size)
+    except NothingReadError:
+        return assign_rows(bank, names, "random", seed=seed)
     rest = assign_rows(bank, [name for name in names if name not in faces.names], "random", seed=seed)
     return rest | assign_rows(bank, faces.names, how, seed=seed, faces=faces)

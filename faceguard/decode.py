@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceguard import face_cache, faces, readers
-from faceguard.errors import DataError, PhotoError
+from faceguard.errors import NothingReadError, PhotoError
 from faceguard.identities import Faces, Failure
 from faceguard.readers.record import Record, decode_image
 
@@ -80,7 +80,7 @@ def load_records(
     Unreadable photos are left out and listed in ``failures``, and so is who has no other photo. With a ``cache`` folder, or
     for more than 1 GiB of pixels, the result is kept on disk and mapped into memory, and a second call decodes nothing.
     ``workers`` threads decode, one per processor core by default; ``progress`` is called with (photos done, photos in all).
-    Raises DataError when not one photo can be read.
+    Raises NothingReadError, a DataError, when not one photo can be read.
     """
     shape = (len(records), size, size, 3)
     made = to_picture or to_face
@@ -165,7 +165,7 @@ def _decode_into(
                 kept.append(record)
     if not kept:
         reason = failures[0].reason if failures else "the list is empty."
-        raise DataError(f"Not one of {len(records)} photos could be read; the first: {reason}")
+        raise NothingReadError(f"Not one of {len(records)} photos could be read; the first: {reason}")
     return _faces(pixels[: len(kept)], kept, failures)
 
 

@@ -2,7 +2,8 @@
 
 FaceguardError
 ├── DataError              a folder, file or label that cannot serve as training or test data
-│   └── SetMissingError    a classification set that is not on this machine; see ``datasets``
+│   ├── SetMissingError    a classification set that is not on this machine; see ``datasets``
+│   └── NothingReadError   photos of which not one could be used as a face
 ├── PhotoError             one photo that cannot be read, protected or written
 ├── BankError              a noise bank that is damaged, or does not fit what it is used on
 ├── RunError               a run folder or model that cannot be loaded or resumed
@@ -20,6 +21,10 @@ class FaceguardError(Exception):
 
 class DataError(FaceguardError):
     """A folder, file or label cannot serve as training or test data."""
+
+
+class NothingReadError(DataError):
+    """Not one of several photos could be read, or shows a face."""
 
 
 class PhotoError(FaceguardError):

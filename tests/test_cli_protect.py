@@ -1,7 +1,6 @@
 """``faceguard protect``: noise within the budget on the face alone; a photo that fails stops no other."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -10,10 +9,6 @@ from commands import coarse_bank, fail, mistype, pixels_of, run, succeed, write_
 from PIL import Image
 
 from faceguard.bank import default_bank, load_bank, plain_bank
-from faceguard.device import make_fabric
-from faceguard.generate import SourceModel, learn_bank
-from faceguard.noise import NoiseSettings
-from faceguard.readers.synthetic import synthetic_faces
 
 
 @pytest.fixture(scope="module")
@@ -82,69 +77,6 @@ def test_a_smaller_bank_serves_ordinary_photos_through_alignment(capsys, tmp_pat
     assert 12 <= change.max() <= 16
 
 
-def test_an_identity_may_be_named_and_keeps_its_row_in_other_folders(capsys, tmp_path, people, bank):
-    succeed(capsys, "protect", people / "synthetic-000", tmp_path / "a", "--noise", bank, "--identity", "anna")
-    succeed(capsys, "protect", people, tmp_path / "b", "--noise", bank, "--identity", "anna")
-    assert rows(tmp_path / "a") == rows(tmp_path / "b")
-    assert list(rows(tmp_path / "a")) == ["anna"]
-
-
-def test_the_seed_changes_who_gets_which_row_and_the_same_seed_does_not(capsys, tmp_path, bank):
-    faces = write_faces(tmp_path / "faces", identities=12, photos=1, size=112)
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        succeed(capsys, "protect", faces, tmp_path / name, "--noise", bank, "--seed", seed)
-    assert rows(tmp_path / "a") == rows(tmp_path / "b") != rows(tmp_path / "c")
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory):
-    """A bank with a source model that knows three synthetic identities."""
-    settings = NoiseSettings(train_steps=20, batch_size=12, stop_error=0.3, learning_rate=0.1)
-    faces = synthetic_faces(3, 6, size=32, seed=0)
-    bank = learn_bank(make_fabric(device="cpu"), faces, settings, source_model=SourceModel(width=8), seed=0)
-    path = tmp_path_factory.mktemp("learnt") / "b.safetensors"
-    bank.save(path)
-    return path
-
-
-@pytest.mark.parametrize("layout", ["folders", "folder", "file", "named"])
-def test_nearest_works_for_a_photo_a_folder_and_a_folder_per_identity(capsys, tmp_path, people, learnt, layout):
-    photos = {"folder": people / "synthetic-001", "file": people / "synthetic-001" / "00.png"}.get(layout, people)
-    name = ("--identity", "anna") if layout == "named" else ()
-    run(capsys, "protect", photos, tmp_path, "--noise", learnt, "--assign", "nearest", *name)
-    expected = {"folders": {f"synthetic-{i:03d}" for i in range(3)}, "named": {"anna"}}
-    assert rows(tmp_path).keys() == expected.get(layout, {"synthetic-001"})
-
-
-def test_nearest_goes_on_past_a_person_whose_photo_cannot_be_read(capsys, tmp_path, learnt):
-    faces = write_faces(tmp_path / "faces", identities=2, photos=2, size=32)
-    write_corrupt(faces / "zoe" / "bad.jpg")
-    code, out, err = run(capsys, "protect", faces, tmp_path / "out", "--noise", learnt, "--assign", "nearest")
-    assert code == 1
-    assert "4 of 5 photos protected" in out
-    assert err.startswith("not protected: zoe/bad.jpg: ")
-    assert rows(tmp_path / "out").items() >= {"synthetic-000": 0, "synthetic-001": 1}.items()
-
-
-def test_albums_of_one_person_are_said_to_be_people_unless_they_are_named(capsys, tmp_path, bank):
-    faces = write_faces(tmp_path / "eileen", identities=7, photos=1)
-    for i in range(2):
-        (faces / f"synthetic-00{i}").rename(faces / f"{2019 + i}")
-    out = succeed(capsys, "protect", faces, tmp_path / "all", "--noise", bank)
-    named = "2019, 2020, synthetic-002, synthetic-003, synthetic-004 and 2 more"
-    assert f"7 photos of 7 people ({named}); --identity NAME makes them one." in out
-    out = succeed(capsys, "protect", faces, tmp_path / "one", "--noise", bank, "--identity", "eileen")
-    assert "people" not in out
-
-
-def test_a_folder_name_that_is_no_valid_text_is_protected_like_any_other(capsys, tmp_path, bank):
-    faces = write_faces(tmp_path / "faces", identities=2, photos=1)
-    (faces / "synthetic-000").rename(faces / os.fsdecode(b"\xe9ric"))
-    out = succeed(capsys, "protect", faces, tmp_path / "out", "--noise", bank)
-    assert "2 of 2 photos protected" in out
-    assert "(synthetic-001, \\udce9ric)" in out
-
-
 def test_a_corrupt_photo_is_listed_and_the_others_are_protected(capsys, tmp_path, bank):
     faces = write_faces(tmp_path / "faces", identities=2, photos=2)
     write_corrupt(faces / "synthetic-000" / "bad.jpg")
@@ -199,23 +131,6 @@ def test_an_output_below_a_file_is_refused(capsys, tmp_path, people, bank):
     (tmp_path / "file").write_text("mine")
     assert "cannot be written to" in fail(capsys, "protect", people, tmp_path / "file" / "out", "--noise", bank)
     assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_without_a_seed_the_row_follows_from_a_secret_of_the_users_own(capsys, tmp_path, monkeypatch):
-    faces = write_faces(tmp_path / "faces", identities=12, photos=1, size=112)
-    coarse_bank(rows=50).save(tmp_path / "b")
-    for name, config in (("first", "mine"), ("again", "mine"), ("other", "yours")):
-        monkeypatch.setenv("FACEGUARD_CONFIG", str(tmp_path / config))
-        succeed(capsys, "protect", faces, tmp_path / name, "--noise", tmp_path / "b")
-    assert rows(tmp_path / "first") == rows(tmp_path / "again") != rows(tmp_path / "other")
-
-
-def test_the_bank_that_ships_gives_no_row_by_name(capsys, tmp_path):
-    shipped = default_bank()
-    photo = portrait(tmp_path / shipped.identities[0] / "me.jpg")
-    for seed in range(2):
-        succeed(capsys, "protect", photo, tmp_path / f"{seed}", "--seed", seed)
-    assert rows(tmp_path / "0") != rows(tmp_path / "1")
 
 
 def test_jpeg_on_request_stays_jpeg_and_what_it_costs_is_said(capsys, tmp_path, bank):
