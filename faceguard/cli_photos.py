@@ -61,6 +61,8 @@ def protect(
 
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps what --overwrite replaces; give one of them.")
+    if form == "png" and quality is not None:
+        raise typer.BadParameter("--format png loses nothing, whatever the --quality; leave one of them out.")
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)
     jobs = list_photos(photos, identity, out=out, passed_over=_pass_over)
@@ -100,16 +102,10 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
     if len(people) > 1:
         named = ", ".join(people[:NAMED]) + (f" and {len(people) - NAMED} more" if len(people) > NAMED else "")
         terminal.say(f"{len(report.results)} photos of {len(people)} people ({named}); --identity NAME makes them one.")
-    renamed = sum(Path(result.source).suffix != Path(result.output or "").suffix for result in report.protected)
-    if renamed:
-        terminal.say(f"{renamed} changed their format: they are PNG or WebP now, which lose nothing.")
+    _say_formats(report, quality)
     kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]
     if kept:
         terminal.say(f"Noise kept: {median(kept):.2f} ({BEST}; median over photos).")
-    if quality is not None:
-        terminal.say(
-            f"Quality {quality} loses part of it, and changes pixels outside the faces; leave it out to lose nothing."
-        )
     for result in report.protected:
         if result.reason:
             terminal.complain("note", f"{result.source}: {result.reason}")
@@ -119,6 +115,23 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
         terminal.complain("not protected", f"{result.source}: {result.reason}")
     if not report.complete:
         raise typer.Exit(1)
+
+
+def _say_formats(report: "ProtectReport", quality: int | None) -> None:
+    """Say how many photos changed their format, and how many were written with a loss."""
+    from faceguard.photo import lossless
+
+    written = [(Path(result.source), Path(result.output)) for result in report.protected if result.output]
+    lossy = sum(not lossless(path, quality) for _, path in written)
+    renamed = [path for source, path in written if source.suffix != path.suffix]
+    if renamed:
+        nothing = ", which lose nothing" if all(lossless(path, quality) for path in renamed) else ""
+        terminal.say(f"{len(renamed)} changed their format: they are PNG or WebP now{nothing}.")
+    if lossy:
+        terminal.say(
+            f"Quality {quality} loses part of the noise in {lossy} of {len(written)}, and changes pixels outside the faces;"
+            " leave it out to lose nothing."
+        )
 
 
 def check(

@@ -136,7 +136,7 @@ def test_an_output_below_a_file_is_refused(capsys, tmp_path, people, bank):
 def test_jpeg_on_request_stays_jpeg_and_what_it_costs_is_said(capsys, tmp_path, bank):
     photo = portrait(tmp_path / "eileen" / "me.jpg")
     out = succeed(capsys, "protect", photo, tmp_path / "out", "--noise", bank, "--quality", "75")
-    assert "Quality 75 loses part of it" in out
+    assert "Quality 75 loses part of the noise in 1 of 1" in out
     (line,) = manifest(tmp_path / "out")
     assert line["output"] == "me.jpg"
     assert 0.3 < line["noise_kept"] < 0.99
@@ -148,6 +148,23 @@ def test_copies_of_an_earlier_run_inside_the_folder_are_passed_over_and_that_is_
     out = succeed(capsys, "protect", people, people / "out2", "--noise", bank)
     assert f"{people / 'out1'} holds protected copies and is passed over." in out
     assert "2 of 2 photos protected" in out
+
+
+@pytest.mark.parametrize(
+    ("suffix", "form", "lossy"), [(".png", "keep", False), (".tif", "keep", False), (".jpg", "webp", True)]
+)
+def test_a_loss_is_said_where_there_is_one(capsys, tmp_path, bank, suffix, form, lossy):
+    faces = write_faces(tmp_path / "faces", identities=1, photos=1, suffix=suffix)
+    out = succeed(capsys, "protect", faces, tmp_path / "out", "--noise", bank, "--quality", 60, "--format", form)
+    assert ("Quality 60 loses part of the noise" in out) == lossy
+    assert ("changed their format: they are PNG or WebP now.\n" in out) == lossy
+    assert "which lose nothing" not in out
+
+
+def test_png_with_a_quality_is_refused(capsys, tmp_path, people):
+    said = mistype(capsys, "protect", people, tmp_path / "out", "--quality", 60, "--format", "png")
+    assert "--format png loses nothing" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_resume_and_overwrite_exclude_each_other(capsys, tmp_path, people):
