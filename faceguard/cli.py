@@ -70,7 +70,10 @@ def generate(
     faces: Annotated[Path, typer.Argument(help="Labelled faces: folder per identity, CelebA, RecordIO or parquet.")],
     out: Annotated[Path, typer.Option(help="The noise bank to write, .safetensors.")],
     epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, in levels of 255.")] = 16,
-    form: Annotated[Form, typer.Option(help="One row for each identity, or for each photo.")] = "class-wise",
+    form: Annotated[
+        Form,
+        typer.Option(help="A row for each identity; or for each photo, for trainings and recipes: protect refuses it."),
+    ] = "class-wise",
     own: Annotated[Path | None, typer.Option("--with", help="Your own identities, learnt together with FACES.")] = None,
     publication: Annotated[
         bool, typer.Option(help="Noise that survives publishing a photo; without it, the paper's, for aligned faces.")

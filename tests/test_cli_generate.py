@@ -175,3 +175,8 @@ def test_an_existing_bank_is_refused_and_untouched(capsys, tmp_path, faces):
     (tmp_path / "b").write_text("mine")
     assert "already exists" in fail(capsys, "generate", faces, "--out", tmp_path / "b", *ON_CPU)
     assert (tmp_path / "b").read_text() == "mine"
+
+
+def test_the_help_says_whom_noise_for_single_photos_is_for(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "for trainings and recipes: protect refuses it" in succeed(capsys, "generate", "--help")
