@@ -31,6 +31,7 @@ class BankRecipe:
     settings: NoiseSettings = field(default_factory=face_noise)
     source_model: SourceModel = field(default_factory=SourceModel)
     seed: int = 0
+    gain: float = 1.0  # the learnt rows as many times as strong, cut to epsilon
     limits: Limits = field(default_factory=Limits)
 
     def at(self, scale: Scale) -> "BankRecipe":
@@ -85,5 +86,5 @@ def make(
         checkpoint=checkpoint,
         progress=progress,
     )
-    bank.save(out)
+    (bank.amplified(recipe.gain) if recipe.gain != 1 else bank).save(out)
     checkpoint.unlink(missing_ok=True)

@@ -9,8 +9,9 @@ R rows, S x S pixels, D features of the source model.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ class NoiseBank:
         exact = self.delta(rows).mul_(255)
         whole = exact.clamp_(min=0).floor_() if original else exact.round_()
         return whole.clamp_(-limit, limit).to(torch.int16).movedim(-3, -1).contiguous().numpy()
+
+    def amplified(self, gain: float) -> "NoiseBank":
+        """The same rows ``gain`` times as strong, cut to the same epsilon: more of the budget is used, and more is seen.
+
+        Raises BankError unless ``gain`` is at least 1.
+        """
+        if not 1 <= gain < math.inf:
+            raise BankError(f"A gain of {gain:g} does not make noise stronger; use one of at least 1.")
+        return replace(self, rows=self.rows.float().mul_(gain).round_().clamp_(-127, 127).to(torch.int8))
 
     def source(self) -> Recognizer:
         """The source model, for matching identities. Raises BankError when the bank was saved without it."""

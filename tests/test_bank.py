@@ -33,6 +33,17 @@ def path(tmp_path):
 # ---- values
 
 
+def test_a_gain_makes_rows_stronger_and_cuts_them_at_epsilon():
+    bank = tiny_bank()
+    louder = bank.amplified(2)
+    assert torch.equal(louder.rows.int(), (2 * bank.rows.int()).clamp(-127, 127))
+    assert (louder.epsilon, louder.identities) == (bank.epsilon, bank.identities)
+    assert torch.equal(bank.amplified(1).rows, bank.rows)
+    for gain in (0.5, float("nan"), float("inf")):
+        with pytest.raises(BankError, match="does not make noise stronger; use one of at least 1"):
+            bank.amplified(gain)
+
+
 @given(st.integers(1, 255), st.integers(0, 2**20))
 @settings(deadline=None, max_examples=40)
 def test_packing_noise_errs_by_at_most_epsilon_over_254_and_never_leaves_the_budget(levels, seed):
