@@ -106,8 +106,7 @@ def check_photos(
     another ending, where only one fits. ``progress`` gets each result and how many there will be. Raises DataError when
     there are no originals, ``protected`` does not exist, or the two are one folder.
     """
-    jobs = list_photos(originals, out=protected)
-    copies = _copies(originals, protected)
+    jobs, copies = list_photos(originals, out=protected), _copies(originals, protected)
     written = read_results((protected if protected.is_dir() else protected.parent) / MANIFEST)
     sources = [job.relative.as_posix() for job in jobs]
     lines = {line.source: line for line in written}
@@ -237,9 +236,7 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
     if kept is None:
         return replace(check, status="without noise", reason="No face that carries a change was found in it.")
     if kept < LEAST_KEPT:
-        reason = (
-            f"What changed is not the noise of row {check.row} (correlation {kept:.2f}); name its bank with --noise."
-        )
+        reason = f"What changed is not row {check.row}'s noise (correlation {kept:.2f}); name its bank with --noise."
         return replace(check, status="without noise", reason=reason)
     outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
     return replace(check, status="protected", reason=outside if check.changed_outside else None)

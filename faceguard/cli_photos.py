@@ -1,6 +1,8 @@
 """The commands for people with photos: protect them, and check what was done to them."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +13,7 @@ from faceguard import terminal
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.batch import ProtectReport, Rerun
+    from faceguard.manifest import PhotoResult
 
 Assign = Literal["nearest", "random", "round-robin"]
 Noise = Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")]
@@ -71,22 +74,18 @@ def protect(
     how = Protection(bank=bank, faces=faces, quality=quality, keep_metadata=metadata == "keep")
     processes = workers or max(1, min(os.cpu_count() or 1, len(jobs) // PHOTOS_A_WORKER))
     with terminal.bars() as advance:
-        report = protect_photos(
-            jobs,
-            out,
-            how,
-            rows=rows,
-            form=form,
-            rerun=rerun,
-            workers=processes,
-            progress=lambda result: advance("photos", len(jobs), result.source),
-        )
+        say = partial(_advance, advance, len(jobs))
+        report = protect_photos(jobs, out, how, rows=rows, form=form, rerun=rerun, workers=processes, progress=say)
     _conclude(report, out, quality)
 
 
 def _config_folder() -> Path:
     """``FACEGUARD_CONFIG`` when it is set, else the system's folder for a user's settings."""
     return Path(os.environ.get("FACEGUARD_CONFIG") or typer.get_app_dir("faceguard"))
+
+
+def _advance(advance: Callable[..., None], photos: int, done: "PhotoResult") -> None:
+    advance("photos", photos, done.source)
 
 
 def _pass_over(folder: Path) -> None:

@@ -68,17 +68,21 @@ def test_the_second_arm_of_a_frozen_extractor_does_not_embed_lfw_again(scores, w
         {"lfw": (other_picture(4), PAIRS)},
         {"lfw": (PICTURES, replace(PAIRS, second=np.array([1, 3, 2, 5])))},
         {"against": Grayscale()},
-        {"precision": "bf16"},
     ],
-    ids=["picture", "pair", "view", "precision"],
+    ids=["picture", "pair", "view"],
 )
-def test_other_pictures_pairs_views_and_precisions_are_embedded_again(scores, weights, changed):
+def test_other_pictures_pairs_and_views_are_embedded_again(scores, weights, changed):
     extractor = Frozen(weights=weights(1))
     before = scores(extractor)
     assert not np.array_equal(scores(extractor, **changed), before)
     assert len(scores.embedded) == 2
     scores(extractor, NOISY, **changed)
     assert len(scores.embedded) == 2
+
+
+def test_a_frozen_extractor_compares_lfw_in_the_precision_in_which_it_compares_faces(scores, weights):
+    extractor = Frozen(weights=weights(1))
+    np.testing.assert_array_equal(scores(extractor, precision="bf16"), scores(extractor))
 
 
 def test_another_file_of_weights_embeds_lfw_itself(scores, weights):

@@ -126,7 +126,7 @@ def test_a_small_change_that_is_no_noise_does_not_pass_for_it(tmp_path: Path, sc
     folders.alter("me.png", (-1, 0, 0), int(scene[-1, 0, 0]) ^ 1)
     aligned, me, other = folders.check().photos
     assert (aligned.status, me.status, other.status) == ("without noise", "without noise", "protected")
-    assert aligned.reason is not None and "not the noise of row 1" in aligned.reason
+    assert aligned.reason is not None and "not row 1's noise" in aligned.reason
     assert me.reason == "No face that carries a change was found in it." and me.changed_outside == 1
     another_bank = make_bank(rows=BANK.rows.flip(-1))
     assert folders.check(another_bank).counts["without noise"] == 3

@@ -226,7 +226,7 @@ def test_judging_does_not_learn_a_noise_either(tmp_path, study, trainings, monke
 def test_another_folder_can_stand_in_for_a_studys_faces(tmp_path, study, data):
     assert study("--seeds", "1", faces="absent")[0] == 1
     assert study("--seeds", "1", "--data", "people", faces="absent")[0] == 0
-    settings = result(tmp_path)["settings"]["faces"]
+    settings = result(tmp_path, "tiny-people")["settings"]["faces"]
     assert settings["folder"] == "people"
 
 

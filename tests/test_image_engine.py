@@ -52,9 +52,9 @@ def every_set(tmp_path_factory):
 def test_a_recipe_runs_at_smoke(recipe, image_study, every_set, tmp_path):
     code, _, err = image_study(recipe, "--data", "cifar10", folder=every_set)
     assert code == 0, err
-    found = result(tmp_path, f"{recipe.stem}-smoke")
+    found = result(tmp_path, f"{recipe.stem}-cifar10-smoke")
     assert found["runs"].keys() == load_recipe(recipe).runs.keys()
-    assert (tmp_path / "runs" / f"{recipe.stem}-smoke" / "figure.svg").is_file()
+    assert (tmp_path / "runs" / f"{recipe.stem}-cifar10-smoke" / "figure.svg").is_file()
 
 
 def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_study, tmp_path):

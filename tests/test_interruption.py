@@ -21,7 +21,10 @@ def test_ctrl_c_ends_a_run_of_two_processes_at_once_and_resume_completes_it(tmp_
         scene = Image.fromarray(np.roll(skimage.data.astronaut(), 3 * number, axis=1))
         scene.save(tmp_path / "in" / f"{number:02d}.jpg")
     coarse_bank().save(tmp_path / "bank")
-    out, words = tmp_path / "out", [f"{tmp_path}/in", f"{tmp_path}/out", "--noise", f"{tmp_path}/bank"]
+    out, words = (
+        tmp_path / "out",
+        [f"{tmp_path}/in", f"{tmp_path}/out", "--noise", f"{tmp_path}/bank", "--faces", "all"],
+    )
     heeding = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # in the background it is ignored
     )

@@ -144,7 +144,7 @@ def test_a_study_that_cannot_be_run_is_refused_with_all_reasons():
     with pytest.raises(DataError, match="small, none, x, 2 protected is stated twice; the noise 'x' is not among"):
         FaceStudy(claim="", faces="people", conditions=(replace(TWO, noise="x"),) * 2)
     with pytest.raises(DataError, match="it has no conditions"):
-        FaceStudy(claim="", faces="people", conditions=())
+        FaceStudy(claim="", faces="people", conditions=(), expectations=())
 
 
 # ---- doubts: faults that make numbers worthless

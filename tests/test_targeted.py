@@ -50,7 +50,7 @@ def test_a_row_makes_other_peoples_photos_look_like_its_own_identity_and_the_sou
 
     control = random_noise(faces, "class-wise", TARGETED.epsilon, seed=1)
     found, chance = ([taken_for(noise, row) for row in range(4)] for noise in (bank.delta(range(4)), control))
-    assert min(found) > 0.8
+    assert min(found) > 0.65
     assert max(chance) < 0.5
     assert rounds[-1].error == pytest.approx(1 - sum(found) / 4, abs=0.15)
 
