@@ -57,7 +57,7 @@ class Projecting:
     ) -> Attack:
         """Project both sets around the mean training face, then attack."""
         if self.rows == "known":
-            basis = span(shipped_rows(self.banks, train.size).flatten(1))
+            basis = span(known_rows(self.banks, train.size).flatten(1))
         elif self.rows == "estimated":
             estimated = torch.from_numpy(estimate_rows(train, epsilon=self.epsilon, seed=seed)).permute(0, 3, 1, 2)
             basis = span(estimated.flatten(1), rank=self.rank)
@@ -106,7 +106,7 @@ class NoiseAugmented:
         progress: Progress | None = None,
     ) -> Attack:
         """Attack with changed batches; another ``change_batch`` comes after the noise."""
-        rows = shipped_rows(self.banks, train.size).to(fabric.device)
+        rows = known_rows(self.banks, train.size).to(fabric.device)
         fitting = remember(lambda size: _resized(rows, size))
 
         def change(model: nn.Module, x: Tensor, y: Tensor, done: float) -> tuple[Tensor, Tensor]:
@@ -151,7 +151,7 @@ def open_bank(name: str) -> NoiseBank:
     return WITH_THE_PACKAGE[name]() if name in WITH_THE_PACKAGE else load_bank(Path(name))
 
 
-def shipped_rows(banks: Sequence[str], size: int) -> Tensor:
+def known_rows(banks: Sequence[str], size: int) -> Tensor:
     """The rows of all ``banks`` at ``size`` pixels, R x 3 x size x size float32 in [-epsilon, epsilon], each row once."""
     found = [_resized(bank.delta(range(len(bank))), size) for bank in map(open_bank, banks)]
     each_once: Tensor = torch.cat(found).unique(dim=0)

@@ -86,5 +86,5 @@ def make(
         checkpoint=checkpoint,
         progress=progress,
     )
-    (bank.amplified(recipe.gain) if recipe.gain != 1 else bank).save(out)
+    bank.amplified(recipe.gain).save(out)
     checkpoint.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ for sample-wise noise. Each row becomes the mean of its photos' new deltas; a lo
 N photos, R rows, B batch, S x S pixels; deltas and noise are float32 in [-epsilon, epsilon] on the pixel range [0, 1].
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -199,8 +198,9 @@ class _Run:
         counts = torch.zeros(2, dtype=torch.long, device=self.labels.device)  # wrong, not finite: read once, at the end
         with seeded(self.seed, "error", self.rounds):
             for batch in self.learn_on.split(self.settings.batch_size):
-                other = (self.rows[batch] + 1 + batch.to(self.rows.device)) % len(self.held)
-                x, y, delta = self._photos(batch, other if self.settings.targeted else self.rows[batch])
+                others = 1 + batch.to(self.rows.device) % max(1, len(self.held) - 1)  # steps to another's row
+                rows = self.rows[batch] + others * self.settings.targeted
+                x, y, delta = self._photos(batch, rows % len(self.held))
                 logits = self.model(x.add_(self.settings.spread(delta, x.shape[-1])).clamp_(0, 1))
                 counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
         wrong, broken = counts.tolist()
@@ -218,7 +218,7 @@ class _Run:
     def _drawn_rows(self, count: int) -> Tensor:
         """Rows for ``count`` photos, each eight times: their mean suits many photos."""
         few = torch.randperm(len(self.held))[: max(1, count // 8)].to(self.labels.device)
-        return few.repeat(math.ceil(count / len(few)))[:count]
+        return few[torch.arange(count) % len(few)]
 
     def _source_batch(self) -> Tensor:
         """The next shuffled batch of an endless stream that goes on across rounds; an incomplete last batch is left out."""

@@ -16,9 +16,9 @@ from eval.adaptive import (
     Projecting,
     add_random_rows,
     bank_hashes,
+    known_rows,
     open_bank,
     project_out,
-    shipped_rows,
     span,
 )
 from eval.engine import adversary_of, jobs_of, loaded
@@ -105,14 +105,14 @@ def test_the_span_has_the_rank_of_the_rows_or_less_when_asked_and_the_strongest_
 
 
 def test_the_rows_of_all_banks_are_known_once_at_any_size(shipped):
-    assert shipped_rows(("shipped", "plain"), 8).shape == (4, 3, 8, 8)
-    assert shipped_rows(("plain",), 8).shape == (2, 3, 8, 8)
-    halved = shipped_rows(("plain",), 4)
+    assert known_rows(("shipped", "plain"), 8).shape == (4, 3, 8, 8)
+    assert known_rows(("plain",), 8).shape == (2, 3, 8, 8)
+    halved = known_rows(("plain",), 4)
     means = shipped["plain"].delta([0, 1]).reshape(2, 3, 4, 2, 4, 2).mean(dim=(3, 5))
     assert {tuple(row.flatten().tolist()) for row in halved.round(decimals=5)} == {
         tuple(row.flatten().tolist()) for row in means.round(decimals=5)
     }
-    assert shipped_rows(("plain",), 16).shape == (2, 3, 16, 16)
+    assert known_rows(("plain",), 16).shape == (2, 3, 16, 16)
 
 
 def test_a_file_is_a_bank_like_any_other_and_a_missing_one_is_a_sentence(tmp_path):
@@ -172,7 +172,7 @@ def test_projecting_attacks_with_both_sets_projected(shipped, rows):
     plain = SCRATCH.attack(fabric, train, test, seed=0)
     assert not torch.equal(found.embeddings, plain.embeddings)
     if rows == "known":
-        basis = span(shipped_rows(("shipped", "plain"), 8).flatten(1))
+        basis = span(known_rows(("shipped", "plain"), 8).flatten(1))
         center = train.pixels.mean(axis=0, dtype=np.float32)
         both = (project_out(faces, basis, center) for faces in (train, test))
         assert torch.equal(found.embeddings, SCRATCH.attack(fabric, *both, seed=0).embeddings)

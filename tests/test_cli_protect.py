@@ -1,40 +1,12 @@
 """``faceguard protect``: noise within the budget on the face alone; a photo that fails stops no other."""
 
-import json
-
 import numpy as np
 import pytest
-import skimage.data
 from commands import coarse_bank, fail, mistype, pixels_of, run, succeed, write_corrupt, write_faces
 from PIL import Image
+from protecting import bank, manifest, people, portrait, rows  # noqa: F401
 
 from faceguard.bank import default_bank, load_bank, plain_bank
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bank") / "b.safetensors"
-    coarse_bank().save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory):
-    return write_faces(tmp_path_factory.mktemp("people"), identities=3, photos=2)
-
-
-def manifest(out):
-    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-
-
-def rows(out):
-    return {line["identity"]: line["row"] for line in manifest(out)}
-
-
-def portrait(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(skimage.data.astronaut()).save(path, quality=95)
-    return path
 
 
 def test_aligned_faces_carry_exactly_their_row(capsys, tmp_path, people, bank):

@@ -1,44 +1,17 @@
 """Which row of a bank ``faceguard protect`` gives to whom: drawn, nearest, by name, and what it says of the people."""
 
-import json
 import os
 
 import pytest
-import skimage.data
 from commands import coarse_bank, run, succeed, write_corrupt, write_faces
 from PIL import Image
+from protecting import bank, manifest, people, portrait, rows  # noqa: F401
 
 from faceguard.bank import default_bank
 from faceguard.device import derive_seed, make_fabric
 from faceguard.generate import SourceModel, learn_bank
 from faceguard.noise import NoiseSettings
 from faceguard.readers.synthetic import synthetic_faces
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bank") / "b.safetensors"
-    coarse_bank().save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory):
-    return write_faces(tmp_path_factory.mktemp("people"), identities=3, photos=2)
-
-
-def manifest(out):
-    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-
-
-def rows(out):
-    return {line["identity"]: line["row"] for line in manifest(out)}
-
-
-def portrait(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(skimage.data.astronaut()).save(path, quality=95)
-    return path
 
 
 def test_an_identity_may_be_named_and_keeps_its_row_in_other_folders(capsys, tmp_path, people, bank):
