@@ -46,8 +46,8 @@ def test_on_a_linear_loss_the_cells_reach_the_corner_of_their_box(objective, sig
 
 
 def test_the_step_follows_the_gradient_through_the_interpolation():
-    x, y, start = torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), cells()
     torch.manual_seed(0)
+    x, y, start = torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), cells()
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     moved = pgd_on_cells(network, x, y, start, NoiseSettings(epsilon=EPSILON, pgd_steps=1), 1e-3)
     probe = start.clone()
