@@ -20,7 +20,7 @@ from eval.image_study import ImageNoise
 from eval.networks import build_network
 from eval.penalty import penalized
 from faceguard.bank import NoiseBank, make_bank
-from faceguard.device import generator, seeded
+from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
 from faceguard.identities import Faces
@@ -49,9 +49,10 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
         settings = replace(settings, epsilon=noise.epsilon / 255, step_size=noise.epsilon / 2550)
     changes = {name: getattr(noise, name) for name in ("learning_rate", "weight_decay", "patch")}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
-    if (
-        noise.kind == "error-maximizing"
-    ):  # one pass of equation 3, as an attack on the trained network: any error ends it
+    if noise.solver == "penalty" and size.penalty is not None:
+        settings = replace(settings, pgd_steps=size.penalty[0], train_steps=size.penalty[1])
+    if noise.kind == "error-maximizing":
+        # one pass of equation 3, as an attack on the trained network: any error ends it
         settings = replace(settings, objective="error-maximizing", stop_error=0.999)
     return settings
 
@@ -79,7 +80,10 @@ def learn(
         rows = random_noise(train, noise.form, settings.epsilon, seed=noise.seed, cells=noise.patch)
     else:
         classes = len(train.names)
-        source = build_network(noise.source, classes=classes, size=train.size, width=size.width, seed=noise.seed)
+        start = derive_seed(
+            noise.seed, "source model"
+        )  # a trainer of the same seed must not start from the same weights
+        source = build_network(noise.source, classes=classes, size=train.size, width=size.width, seed=start)
         if noise.kind == "error-maximizing":
             fit(fabric, source, train, size.train, seed=noise.seed)
         part = None if noise.form == "sample-wise" else drawn_share(train, size.learn_on, seed=noise.seed)

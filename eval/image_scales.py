@@ -17,7 +17,8 @@ from faceguard.train import TrainSettings
 class Size:
     """One set at one scale. ``photos`` and ``test_photos`` are of each class; None takes all.
 
-    ``learn_on`` is the share of the photos that class-wise noise is learnt on; the source model trains on all.
+    ``learn_on`` is the share of the photos that class-wise noise is learnt on; the source model trains on all. ``penalty`` are
+    equation 5's T and M, steps on the noise and on the model; None takes those of ``noise``.
     """
 
     pixels: int = 32
@@ -28,6 +29,7 @@ class Size:
     train: TrainSettings
     noise: Mapping[Form, NoiseSettings]
     learn_on: float = 0.2
+    penalty: tuple[int, int] | None = None
 
 
 def _noise(levels: float, *, train_steps: int, batch_size: int, pgd_steps: int = 20) -> dict[Form, NoiseSettings]:
@@ -52,7 +54,7 @@ def _training(epochs: int, *, flip: bool = True) -> TrainSettings:
 
 FULL: Mapping[str, Size] = {
     "svhn": Size(train=_training(30, flip=False), noise=_noise(8, train_steps=10, batch_size=512)),
-    "cifar10": Size(train=_training(60), noise=_noise(8, train_steps=10, batch_size=512)),
+    "cifar10": Size(train=_training(60), noise=_noise(8, train_steps=10, batch_size=512), penalty=(200, 100)),
     "cifar100": Size(train=_training(100), noise=_noise(8, train_steps=20, batch_size=512)),
     "imagenet-100": Size(pixels=224, train=_training(100), noise=_noise(16, train_steps=100, batch_size=32)),
     "imagenette-128": Size(pixels=128, train=_training(100), noise=_noise(16, train_steps=100, batch_size=32)),

@@ -49,6 +49,7 @@ class ImageNoise:
 ARMS: Mapping[str, ImageNoise | None] = {
     "clean": None,
     "random": ImageNoise(kind="random", form="sample-wise"),
+    "random by class": ImageNoise(kind="random"),
     "sample-wise": ImageNoise(form="sample-wise"),
     "class-wise": ImageNoise(form="class-wise"),
 }

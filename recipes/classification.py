@@ -32,5 +32,8 @@ experiment = ImageStudy(
             for network in NETWORKS
         ),
         ImageExpectation(run="cifar10, resnet-18, random", than="cifar10, resnet-18, clean", at_least=0.8),
+        ImageExpectation(
+            run="cifar10, resnet-18, random by class", than="cifar10, resnet-18, clean", at_least=0.5, epoch="best"
+        ),
     ),
 )

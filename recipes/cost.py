@@ -13,9 +13,15 @@ experiment = ImageStudy(
     source="Huang et al. 2021, Appendix B",
     runs={
         "clean": Run(),
+        "random": Run(noise=ImageNoise(kind="random", form="sample-wise")),
+        "random by class": Run(noise=ImageNoise(kind="random")),
         "class-wise": Run(noise=ImageNoise(form="class-wise")),
         "sample-wise": Run(noise=ImageNoise(form="sample-wise")),
     },
-    expectations=(ImageExpectation(run="*-wise", than="clean", at_most=0.25),),
+    expectations=(
+        ImageExpectation(run="*-wise", than="clean", at_most=0.25),
+        ImageExpectation(run="random", than="clean", at_least=0.8),
+        ImageExpectation(run="random by class", than="clean", at_least=0.5, epoch="best"),
+    ),
     costs={"class-wise": 0.1, "sample-wise": 0.6},
 )

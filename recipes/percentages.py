@@ -16,6 +16,7 @@ experiment = ImageStudy(
     runs={
         "clean": Run(),
         "random, 100%": Run(noise=ImageNoise(kind="random", form="sample-wise")),
+        "random by class, 100%": Run(noise=ImageNoise(kind="random")),
         **{
             f"{form}, {share:.0%}": Run(noise=ImageNoise(form=form), share=share)
             for form in ("sample-wise", "class-wise")
@@ -27,6 +28,8 @@ experiment = ImageStudy(
         ImageExpectation(run="*-wise, 100%", than="clean", at_most=0.25),
         ImageExpectation(run="*-wise, 80%", than="clean part at 80%", at_most=1.15),
         ImageExpectation(run="clean part at 80%", than="clean", at_most=0.9),
+        ImageExpectation(run="random, 100%", than="clean", at_least=0.8),
+        ImageExpectation(run="random by class, 100%", than="clean", at_least=0.5, epoch="best"),
     ),
     figure="curves",
 )

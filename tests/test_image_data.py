@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from images import CIFAR, image_data, write_set  # noqa: F401
 
 from eval.image_data import StudyImages
-from eval.image_noise import drawn_share, levels, put
+from eval.image_noise import drawn_share, learn, levels, put, settings_of
 from eval.image_outcome import cost_expectations
+from eval.image_scales import size_of
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.networks import build_network
 from faceguard.datasets import SetMissingError
 from faceguard.errors import DataError
 
@@ -176,3 +179,30 @@ def test_noise_too_large_for_memory_is_learnt_in_a_file_and_nothing_is_left_but_
     assert stored.rows.shape == usual.rows.shape
     assert sorted(path.suffix for path in (tmp_path / "stored").iterdir()) == [".json", ".lock", ".safetensors"]
     assert (stored.rows.float() - usual.rows.float()).abs().mean() < 20  # rounded on the way, but the same noise
+
+
+def test_a_source_model_does_not_start_as_the_trainer_of_the_same_seed_does(image_data, tmp_path, monkeypatch):
+    sources = []
+
+    def look(fabric, faces, source, settings, **more):
+        sources.append(source.state_dict())
+        return torch.zeros(len(faces.names), 3, 32, 32)
+
+    monkeypatch.setattr("eval.image_noise.generate", look)
+    _, train, _ = images(image_data, tmp_path).set_of("cifar10")
+    size = size_of("cifar10", "smoke")
+    learn(None, train, ImageNoise(seed=3), size)
+    trainer = build_network("resnet-18", classes=10, size=32, width=size.width, seed=3).state_dict()
+    (source,) = sources
+    drawn = [name for name, value in trainer.items() if value.is_floating_point() and value.std() > 0]
+    assert drawn and trainer.keys() == source.keys()
+    assert not any(torch.equal(trainer[name], source[name]) for name in drawn)
+
+
+def test_equation_5_takes_the_papers_steps_at_full_and_those_of_equation_3_at_small():
+    def steps(solver, scale):
+        settings = settings_of(ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", scale))
+        return settings.pgd_steps, settings.train_steps
+
+    assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
+    assert steps("penalty", "small") == steps("pgd", "small")
