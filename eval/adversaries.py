@@ -32,7 +32,7 @@ INCEPTION = Contender(
     seeds=(0,),
 )
 MOBILEFACENET = Contender(adversary=replace(SMALL, model="mobilefacenet"), seeds=(0,))
-RESNET_ARCFACE = Contender(adversary=replace(SMALL, head="arcface"), seeds=(0,))
+NARROW_ARCFACE = Contender(adversary=replace(SMALLER, head="arcface"), seeds=(0,))
 
 SFACE_NEAREST = Contender(adversary=Frozen(weights=SFACE), seeds=(0,))
 SFACE_LINEAR = Contender(adversary=Frozen(weights=SFACE, classifier="linear"), seeds=(0,))

@@ -17,7 +17,7 @@ SMALL: Mapping[str, Contender] = {
     "resnet-18-at-112": adversaries.RESNET_112,
     "inception-resnet-v1": adversaries.INCEPTION,
     "mobilefacenet": adversaries.MOBILEFACENET,
-    "resnet-18-arcface": adversaries.RESNET_ARCFACE,
+    "resnet-18-narrow-arcface": adversaries.NARROW_ARCFACE,
     "sface-nearest": adversaries.SFACE_NEAREST,
     "sface-linear": adversaries.SFACE_LINEAR,
     "mobilefacenet-nearest": adversaries.MOBILEFACENET_FROZEN,

@@ -130,7 +130,7 @@ def test_no_two_adversaries_share_a_cell(faces, data):
 
 def test_every_preset_is_an_adversary_of_its_own_whose_files_lie_below_the_data_folder(real_data):
     contenders = {name: value for name, value in vars(presets).items() if isinstance(value, Contender)}
-    assert contenders.keys() >= {"RESNET", "RESNET_112", "INCEPTION", "MOBILEFACENET", "RESNET_ARCFACE"}
+    assert contenders.keys() >= {"RESNET", "RESNET_112", "INCEPTION", "MOBILEFACENET", "NARROW_ARCFACE"}
     assert contenders.keys() >= {"SFACE_NEAREST", "SFACE_LINEAR", "MOBILEFACENET_FROZEN", "FINE_TUNED"}
     assert contenders.keys() >= {"AVERAGING", "PROJECTING", "NOISE_AUGMENTED"}
     prints = [contender.adversary.located(real_data).fingerprint() for contender in contenders.values()]
