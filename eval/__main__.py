@@ -24,7 +24,6 @@ from eval.surviving import SurvivalStudy, survive
 from faceguard import terminal
 from faceguard.about import about_run
 from faceguard.device import Precision, fastest_precision
-from faceguard.errors import FaceguardError
 from faceguard.noise import Round
 from faceguard.outputs import write_json
 
@@ -164,11 +163,8 @@ def _say_round(done: Round) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a recipe; an expected failure, or an expectation that is not met, gives exit code 1."""
-    try:
+    with terminal.sentences():
         app(args=None if arguments is None else list(arguments), prog_name="python -m eval")
-    except FaceguardError as error:
-        terminal.complain("Error", str(error))
-        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

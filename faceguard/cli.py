@@ -1,6 +1,5 @@
 """The command line. Exit codes: 0 done, 1 something failed and is said in a sentence, 2 the command was mistyped."""
 
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +7,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from faceguard import cli_audit, cli_data, cli_photos, terminal
-from faceguard.errors import FaceguardError
 from faceguard.outputs import refuse_existing
 
 app = typer.Typer(
@@ -27,9 +25,6 @@ Seed = Annotated[int, typer.Option(help="The same seed on the same machine gives
 Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
 Arithmetic = Annotated[Precision, typer.Option(help="auto takes bf16 where it is faster.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made when absent.")]
-
-# What a system says of names, permissions and disks: no bug, wherever it is met first.
-_REFUSALS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.ENOSPC, errno.EFBIG)
 
 
 @app.command()
@@ -228,17 +223,8 @@ def eval_identities(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an expected failure, or what the system refuses, becomes one sentence and exit code 1."""
-    try:
+    with terminal.sentences():
         app(args=None if arguments is None else list(arguments), prog_name="faceguard")
-    except FaceguardError as error:
-        terminal.complain("Error", str(error))
-        raise SystemExit(1) from error
-    except OSError as error:
-        if error.errno not in _REFUSALS:
-            raise
-        what = f"{error.filename or 'A file'} cannot be read or written ({error.strerror})"
-        terminal.complain("Error", f"{what}; check its path, its permissions and the space on the disk.")
-        raise SystemExit(1) from error
 
 
 def _fabric(device: str, precision: Precision, devices: int = 1) -> Any:

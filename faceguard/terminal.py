@@ -1,5 +1,6 @@
 """What the command line shows: progress bars with the time left, sentences, and results as tables."""
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -12,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from faceguard.errors import FaceguardError
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.identities import Faces, Failure
@@ -34,6 +37,8 @@ class _Console(Console):
 
 
 console, errors = _Console(), _Console(stderr=True)
+# What a system says of names, permissions and disks: no bug, wherever it is met first.
+_REFUSALS = {"EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EROFS", "ENOSPC", "EFBIG"}
 
 
 def say(sentence: str) -> None:
@@ -44,6 +49,22 @@ def say(sentence: str) -> None:
 def complain(what: str, sentence: str) -> None:
     """One line on standard error: ``what`` in red, then the sentence."""
     errors.print(Text.assemble((what, "red"), f": {sentence}"), soft_wrap=True)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """End with exit code 1 and one sentence on an expected failure, or on what the system refuses."""
+    try:
+        yield
+    except FaceguardError as error:
+        complain("Error", str(error))
+        raise SystemExit(1) from error
+    except OSError as error:
+        if errno.errorcode.get(error.errno or 0) not in _REFUSALS:
+            raise
+        what = f"{error.filename or 'A file'} cannot be read or written ({error.strerror})"
+        complain("Error", f"{what}; check its path, its permissions and the space on the disk.")
+        raise SystemExit(1) from error
 
 
 @contextmanager

@@ -131,6 +131,9 @@ def test_mistakes_are_sentences(image_study, tmp_path):
     code, _, err = image_study(TINY, "--judge")
     assert code == 1
     assert "Not one run of tiny" in err
+    code, _, err = image_study(TINY, "--out", tmp_path / "tiny.py" / "runs")
+    assert code == 1
+    assert "tiny.py/runs/cells cannot be read or written (Not a directory); check its path" in err
 
 
 def test_the_ledger_has_a_row_for_every_run(image_study, tmp_path):
