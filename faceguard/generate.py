@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from faceguard.bank import NoiseBank, make_bank
+from faceguard.device import derive_seed
 from faceguard.errors import DataError
 from faceguard.identification import centroids
 from faceguard.identities import Faces
@@ -77,7 +78,8 @@ def learn_bank(
             " people, and your own with --with."
         )
     shape = source_model or SourceModel()
-    source = build(shape.name, identities=len(faces.names), size=faces.size, width=shape.width, seed=seed)
+    start = derive_seed(seed, "source model")  # a trainer of the same seed must not start from the same weights
+    source = build(shape.name, identities=len(faces.names), size=faces.size, width=shape.width, seed=start)
     if settings.objective == "error-maximizing" or settings.targeted:
         fit(fabric, source, faces, TrainSettings(epochs=20, batch_size=settings.batch_size), seed=seed)
     noise = generate(fabric, faces, source, settings, seed=seed, checkpoint=checkpoint, progress=progress)

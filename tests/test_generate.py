@@ -14,6 +14,7 @@ from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identification import centroids
 from faceguard.noise import NoiseSettings
 from faceguard.readers.synthetic import synthetic_faces
+from faceguard.recognizer import build
 
 QUICK = NoiseSettings(train_steps=8, batch_size=16, stop_error=0.3, max_rounds=30, learning_rate=0.1)
 SMALL = SourceModel(width=8)
@@ -105,3 +106,18 @@ def test_a_bank_learnt_on_a_gpu_is_saved_and_used_on_the_cpu(tmp_path, faces):
     bank = learn_bank(make_fabric(device="cuda"), faces, QUICK, source_model=SMALL, seed=3)
     bank.save(tmp_path / "b")
     assert load_bank(tmp_path / "b").rows.device.type == "cpu"
+
+
+def test_a_source_model_does_not_start_as_a_trainer_of_the_same_seed_does(faces, monkeypatch):
+    sources = []
+
+    def look(fabric, faces, source, settings, **more):
+        sources.append(source.state_dict())
+        return torch.zeros(len(faces.names), 3, faces.size, faces.size)
+
+    monkeypatch.setattr("faceguard.generate.generate", look)
+    learn_bank(make_fabric(device="cpu"), faces, QUICK, source_model=SMALL, seed=3)
+    trainer = build(SMALL.name, identities=len(faces.names), size=faces.size, width=SMALL.width, seed=3).state_dict()
+    drawn = [name for name, value in trainer.items() if value.is_floating_point() and value.std() > 0]
+    assert drawn
+    assert not any(torch.equal(trainer[name], sources[0][name]) for name in drawn)
