@@ -13,7 +13,7 @@ from dataclasses import replace
 from eval.banks import CELEBA_16
 from eval.experiment import PAPER, Condition, Expectation, FaceStudy
 
-FROM_SCRATCH = ("resnet-18-narrow", "resnet-18-narrow-arcface", "mobilefacenet")
+FROM_SCRATCH = ("resnet-18-narrow", "resnet-18-narrow-arcface")
 FROZEN = ("sface-nearest", "sface-linear", "mobilefacenet-nearest")
 OTHERS = ("fine-tuned", "averaging", "projecting", "noise-augmented")
 
