@@ -16,6 +16,7 @@ from eval.image_scales import size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
 from faceguard.bank import NoiseBank, load_bank
+from faceguard.controls import phase_randomized
 from faceguard.datasets import SetMissingError, load_set
 from faceguard.device import ChosenPrecision, generator, make_fabric
 from faceguard.errors import DataError
@@ -97,7 +98,10 @@ class StudyImages:
     def bank(self, noise: ImageNoise, data: str) -> tuple[NoiseBank, Learnt]:
         """The rows of ``noise`` for the set ``data``, and how they were learnt."""
         if (noise, data) not in self._banks:
-            self._banks[noise, data] = self._learnt(noise, noise.learnt_on or data)
+            bank, learnt = self._learnt(noise, noise.learnt_on or data)
+            if noise.random_phases:
+                bank = phase_randomized(bank, seed=noise.seed)
+            self._banks[noise, data] = bank, learnt
         return self._banks[noise, data]
 
     def has_bank(self, noise: ImageNoise, data: str) -> bool:

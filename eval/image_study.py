@@ -23,7 +23,8 @@ class ImageNoise:
 
     ``epsilon`` is in levels of 255. With ``patch`` the noise has so many pixels a side and lies at a random place of every
     photo. ``solver="penalty"`` takes equation 5 instead of equation 3. ``learnt_on`` names another set, whose classes' rows
-    are put on this set's classes by ``rows_of``: pairs of this set's class and that set's.
+    are put on this set's classes by ``rows_of``: pairs of this set's class and that set's. With ``random_phases`` the rows keep
+    their power at every frequency and nothing else of what was learnt (``controls.phase_randomized``).
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
     ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
@@ -38,6 +39,7 @@ class ImageNoise:
     solver: Literal["pgd", "penalty"] = "pgd"
     learnt_on: str | None = None
     rows_of: tuple[tuple[str, str], ...] = ()
+    random_phases: bool = False
     original: bool = False
     centred: bool = False
     one_row_a_class: bool = False

@@ -206,3 +206,14 @@ def test_equation_5_takes_the_papers_steps_at_full_and_those_of_equation_3_at_sm
 
     assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
     assert steps("penalty", "small") == steps("pgd", "small")
+
+
+def test_random_phases_keep_a_learnt_banks_power_and_are_not_learnt_again(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    learnt, about = study.bank(ImageNoise(), "cifar10")
+    turned, same = study.bank(ImageNoise(random_phases=True), "cifar10")
+    assert (same, turned.identities) == (about, learnt.identities)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+    assert (turned.rows != learnt.rows).any()
+    power, kept = (bank.delta(range(10)).pow(2).mean((1, 2, 3)).sqrt() for bank in (learnt, turned))
+    torch.testing.assert_close(kept, power, rtol=0.02, atol=0)
