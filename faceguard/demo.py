@@ -5,7 +5,7 @@ Nothing in the report depends on time or place: the same seed on the same machin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,12 @@ from faceguard.train import Epoch, TrainSettings
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """Sizes of the demo; the defaults take about a minute on two cores."""
+    """Sizes of the demo; the defaults take about three minutes on two cores."""
 
-    identities: int = 20
-    photos: int = 30
+    identities: int = 40
+    photos: int = 20
     source_model: SourceModel = field(default_factory=lambda: SourceModel(width=16))
-    noise: NoiseSettings = field(default_factory=lambda: face_noise(max_rounds=40))
+    noise: NoiseSettings = field(default_factory=lambda: replace(face_noise(max_rounds=40), cells=16))  # 4 x 4 pixels
     adversary: Scratch = field(
         default_factory=lambda: Scratch(width=16, size=64, train=TrainSettings(epochs=20, batch_size=32))
     )
