@@ -39,7 +39,7 @@ from faceguard.train import Epoch, TrainSettings
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """Sizes of the demo; the defaults take about three minutes on two cores."""
+    """Sizes of the demo; the defaults take a few minutes on two cores."""
 
     identities: int = 40
     photos: int = 20
