@@ -1,6 +1,6 @@
 """Against whom does noise that survives publication protect? From scratch, frozen, fine-tuned, and those who know the tool.
 
-Claim     whoever trains from scratch no longer knows the protected; frozen extractors and who projects the rows out still do
+Claim     whoever trains from scratch no longer knows the protected; frozen extractors and who takes the rows out still do
 Command   FACEGUARD_DATA=... python -m eval recipes/face_adversaries.py --jobs 2
 Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105, 50 of 105 people protected, LFW; weights/
 Expect    networks from scratch: protected at most a tenth of the clean arm's rank-1, others at least nine tenths; frozen
