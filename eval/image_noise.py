@@ -80,9 +80,8 @@ def learn(
         rows = random_noise(train, noise.form, settings.epsilon, seed=noise.seed, cells=noise.patch)
     else:
         classes = len(train.names)
-        start = derive_seed(
-            noise.seed, "source model"
-        )  # a trainer of the same seed must not start from the same weights
+        # A trainer of the same seed must not start from the same weights.
+        start = derive_seed(noise.seed, "source model")
         source = build_network(noise.source, classes=classes, size=train.size, width=size.width, seed=start)
         if noise.kind == "error-maximizing":
             fit(fabric, source, train, size.train, seed=noise.seed)
