@@ -39,6 +39,6 @@ SFACE_LINEAR = Contender(adversary=Frozen(weights=SFACE, classifier="linear"), s
 MOBILEFACENET_FROZEN = Contender(adversary=Frozen(weights=MOBILEFACENET_CASIA), seeds=(0,))
 FINE_TUNED = Contender(adversary=FineTuned(weights=MOBILEFACENET_CASIA), seeds=(0,))
 
-AVERAGING = Contender(adversary=Averaging(then=SMALLER), seeds=(0,))
+AVERAGING = Contender(adversary=Averaging(then=SMALLER), seeds=(0, 1, 2))
 PROJECTING = Contender(adversary=Projecting(then=SMALLER), seeds=(0, 1, 2))
 NOISE_AUGMENTED = Contender(adversary=NoiseAugmented(then=SMALLER), seeds=(0, 1, 2))
