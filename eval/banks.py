@@ -47,6 +47,11 @@ CELEBA_16 = BankRecipe(
 )  # as the one that ships, at epsilon 16
 
 
+def targeted_noise(settings: NoiseSettings) -> NoiseSettings:
+    """The same noise as targeted rows: larger steps, and at most 30 rounds (docs/adr/0009)."""
+    return replace(settings, targeted=True, step_size=settings.epsilon / 5, max_rounds=30, stop_error=0.05)
+
+
 def find_source(recipe: BankRecipe, data: Path) -> list[Record]:
     """The photos that the bank is learnt on, none decoded; raises DataError when those are a study's own."""
     if recipe.faces is None:

@@ -9,12 +9,10 @@ Expect    few who carry the stronger noise at most a quarter of the clean arm's 
 
 from dataclasses import replace
 
-from eval.banks import CELEBA_16, BankRecipe
+from eval.banks import CELEBA_16, BankRecipe, targeted_noise
 from eval.experiment import Condition, Expectation, FaceStudy
 from faceguard.generate import face_noise
 
-usual = face_noise(publication=True)
-targeted = replace(usual, targeted=True, step_size=usual.epsilon / 5, max_rounds=30, stop_error=0.05)
 TRIED = (("celeba-16", 50), ("celeba-16", 5), ("strong", 5), ("strong", 10), ("targeted", 5))
 
 experiment = FaceStudy(
@@ -23,7 +21,7 @@ experiment = FaceStudy(
     noises={
         "celeba-16": CELEBA_16,
         "strong": replace(CELEBA_16, gain=2.4),
-        "targeted": BankRecipe(faces="celeba-100", settings=targeted),
+        "targeted": BankRecipe(faces="celeba-100", settings=targeted_noise(face_noise(publication=True))),
     },
     conditions=tuple(
         Condition(noise=noise, adversary="resnet-18-narrow", protected=count, spectral=True) for noise, count in TRIED

@@ -7,15 +7,12 @@ Expect    protected at most a tenth of the clean arm's rank-1 with both; of targ
           quarter; what gray photos leave is found out; two hours on two cores
 """
 
-from dataclasses import replace
-
-from eval.banks import BankRecipe
+from eval.banks import BankRecipe, targeted_noise
 from eval.experiment import Condition, Expectation, FaceStudy
 from faceguard.generate import face_noise
 from faceguard.uploads import Upload
 
 half_gray = face_noise(epsilon=12 / 255, publication=True, gray=0.5)
-targeted = replace(half_gray, targeted=True, step_size=half_gray.epsilon / 5, max_rounds=30, stop_error=0.05)
 NARROW = "resnet-18-narrow"
 
 experiment = FaceStudy(
@@ -24,7 +21,7 @@ experiment = FaceStudy(
     upload=Upload(quality=75),
     noises={
         "coarse-12": BankRecipe(faces="pins-105", settings=face_noise(epsilon=12 / 255, publication=True)),
-        "targeted-12": BankRecipe(faces="pins-105", settings=targeted),
+        "targeted-12": BankRecipe(faces="pins-105", settings=targeted_noise(half_gray)),
     },
     conditions=tuple(
         Condition(noise=noise, adversary=adversary, countermeasure=seen, spectral=seen == "none")
