@@ -16,5 +16,8 @@ experiment = ImageStudy(
         for kind in ("random", "error-maximizing", "error-minimizing")
         for share in (0, 0.2, 0.6, 1)
     },
-    expectations=(ImageExpectation(run="error-minimizing, 100%", than="error-minimizing, 0%", at_most=0.25),),
+    expectations=(
+        ImageExpectation(run="error-minimizing, 100%", than="error-minimizing, 0%", at_most=0.25),
+        ImageExpectation(run="random, 100%", than="random, 0%", at_least=0.5, epoch="best"),
+    ),
 )

@@ -27,5 +27,8 @@ experiment = ImageStudy(
         "patch of 16, at random places": Run(noise=ImageNoise(patch=16)),
         "with one-sided random noise": Run(noise=ImageNoise(), second=ONE_SIDED, mixed="sum"),
     },
-    expectations=(ImageExpectation(run="paper, *", than="clean", at_most=0.25),),
+    expectations=(
+        ImageExpectation(run="paper, *", than="clean", at_most=0.25),
+        ImageExpectation(run="random", than="clean", at_least=0.5, epoch="best"),
+    ),
 )

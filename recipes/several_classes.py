@@ -21,6 +21,7 @@ experiment = ImageStudy(
     },
     expectations=(
         *(ImageExpectation(run="*-wise", than="clean", at_most=0.2, label=name) for name in FOUR),
+        *(ImageExpectation(run="random", than="clean", at_least=0.5, label=name) for name in FOUR),
         *(ImageExpectation(run="*-wise", than="clean", at_least=0.75, label=name) for name in ("ship", "truck")),
     ),
     figure="confusion",

@@ -19,11 +19,15 @@ experiment = ImageStudy(
     runs={
         **{f"{network}, clean": Run(network=network) for network in NETWORKS},
         **{f"{network}, class-wise": Run(network=network, noise=NOISE) for network in NETWORKS},
-        "resnet-18, random": Run(noise=ImageNoise(kind="random")),
+        **{f"{network}, random": Run(network=network, noise=ImageNoise(kind="random")) for network in NETWORKS},
         "resnet-18, four classes": Run(noise=NOISE, classes=FOUR),
     },
     expectations=(
         *(ImageExpectation(run=f"{name}, class-wise", than=f"{name}, clean", at_most=0.34) for name in NETWORKS),
+        *(
+            ImageExpectation(run=f"{name}, random", than=f"{name}, clean", at_least=0.5, epoch="best")
+            for name in NETWORKS
+        ),
         *(
             ImageExpectation(run="resnet-18, four classes", than="resnet-18, clean", at_most=0.34, label=name)
             for name in FOUR

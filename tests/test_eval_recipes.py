@@ -10,6 +10,7 @@ from commands import quick_noise, write_faces
 
 import eval.__main__ as harness
 from eval.experiment import Experiment, load_recipe
+from eval.image_study import ImageStudy
 from faceguard.bank import load_bank
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,23 @@ def test_a_recipe_states_an_experiment_its_claim_command_data_and_expectation(pa
 
 def test_there_are_recipes_for_the_bank_and_both_case_studies():
     assert {path.stem for path in RECIPES} >= {"default_bank", "face_partial", "face_full"}
+
+
+def has_a_random_control(study):
+    random = [name for name, run in study.runs.items() if {noise.kind for noise in run.noises} == {"random"}]
+    floors = [claim for claim in study.expectations if claim.at_least is not None]
+    return any(claim.fits(name) for claim in floors for name in random)
+
+
+def test_what_noise_does_to_images_is_claimed_only_beside_what_random_noise_does():
+    studies = {path.stem: load_recipe(path) for path in RECIPES}
+    effects = {
+        name: study
+        for name, study in studies.items()
+        if isinstance(study, ImageStudy) and any(claim.at_most is not None for claim in study.expectations)
+    }
+    assert len(effects) > 10
+    assert [name for name, study in effects.items() if not has_a_random_control(study)] == []
 
 
 @pytest.mark.parametrize(
