@@ -15,15 +15,22 @@ def test_the_index_is_made_of_the_files_and_the_ledger():
 
 
 def test_a_row_says_what_was_measured(tmp_path):
-    entry = {"run": {"date": "2026-01-02"}, "settings": {"scale": "full"}, "expectations": {"a": True, "b": False}}
+    run = {"date": "2026-01-02", "seconds": 600}
+    entry = {"run": run, "settings": {"scale": "full"}, "expectations": {"a": True, "b": False}}
     (tmp_path / "single-class.json").write_text(json.dumps(entry))
-    swept = entry | {"title": "single_class", "settings": {"scale": "small", "against": "a-network"}}
+    swept = entry | {
+        "title": "single_class",
+        "settings": {"scale": "small", "against": "a-network", "precision": "fp32"},
+    }
     (tmp_path / "single-class-a-network.json").write_text(json.dumps(swept))
     text = index(ROOT / "recipes", tmp_path)
     (row,) = (line for line in text.splitlines() if line.startswith("| [single_class]"))
     assert "Figure 2 c-d" in row
-    assert "the row 'bird' near zero; 5 minutes | 2026-01-02, full: 1 of 2 expectations met; " in row
-    assert "; 2026-01-02, small against a-network: 1 of 2 expectations met |" in row
+    assert (
+        "the row 'bird' near zero; 5 minutes | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; "
+        in row
+    )
+    assert "; 2026-01-02, small against a-network: 1 of 2 expectations met; 10 minutes of computing in fp32 |" in row
     assert text.count("not yet") == text.count("](") - 3  # all but this one and the links above the table
 
 
