@@ -128,6 +128,8 @@ def _conclude_images(plan: Plan, *, read_only: bool) -> None:
             name, run["data"], run["network"], last, best, "" if run["paper"] is None else f"{run['paper']:g}"
         )
     terminal.console.print(table)
+    for words in image_engine.missing_sets(plan).values():
+        terminal.complain("absent", words)
     for words in found["not_run"]:
         terminal.complain("not run", words)
     terminal.say(f"result.json, figure.png and figure.svg are in {folder_of(plan)}.")

@@ -39,7 +39,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     spent: dict[Any, float] = {}
     for name, run in study.runs.items():
         if absent := missing.keys() & sets_of(run):
-            not_run.append(f"{name} ({missing[min(absent)]})")
+            not_run.append(f"{name} ({min(absent)} is not at hand)")
             continue
         try:
             runs[name], times[name] = _measure(plan, name, run, spent, read_only=read_only)
