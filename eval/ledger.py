@@ -129,8 +129,9 @@ def _condition(condition: Json, lfw: bool, further: Sequence[str]) -> str:
 
 def _runs(entry: Json) -> Iterator[str]:
     """A classification study: accuracy on clean test photos, chance and the paper's beside it."""
-    yield f"Scale {entry['settings']['scale']}, {entry['source']}."
-    yield "".join(f" Not run: {words}." for words in entry["not_run"])
+    yield f"Scale {entry['settings']['scale']}, {entry['source']}.\n"
+    if entry["not_run"]:
+        yield f"Not run: {'; '.join(entry['not_run'])}.\n"
     yield "| run | set | network | photos (with noise) | seeds | accuracy: last | best | chance | paper | also |"
     yield "|---" * 10 + "|"
     for name, run in entry["runs"].items():

@@ -62,6 +62,8 @@ def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_s
     assert (code, "0.1" in out or "0." in out) == (0, True)
     assert "faceguard data fetch svhn" in err
     found = result(tmp_path)
+    assert found["not_run"]
+    assert all(name.endswith("(svhn is not at hand)") for name in found["not_run"])  # and no folder of this machine
     assert list(found["runs"]) == ["clean", "noisy", "gray"] or set(found["runs"]) == {"clean", "noisy", "gray"}
     noisy = found["runs"]["noisy"]
     assert noisy["photos"] == {"training": 40, "noisy": 4}
