@@ -3,7 +3,7 @@
 Claim     Cutout, MixUp, CutMix and a fixed AutoAugment policy leave the noise's effect in both forms
 Command   FACEGUARD_DATA=... python -m eval recipes/augmentations.py --jobs 2
 Data      cifar10; ResNet-18; the policy is torchvision's AutoAugment for CIFAR-10, the paper's is Fast AutoAugment's
-Expect    at most 0.4 of what clean photos teach with the same augmentation; 35 minutes on two cores
+Expect    at most 0.4 of what clean photos teach with the same augmentation; an hour on two cores in fp32
 """
 
 from eval.augmentations import AutoAugment, CutMix, Cutout, MixUp

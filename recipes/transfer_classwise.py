@@ -3,7 +3,7 @@
 Claim     rows that were learnt on other classes of another set stop learning as well, for three networks
 Command   FACEGUARD_DATA=... python -m eval recipes/transfer_classwise.py --jobs 2
 Data      noise from tiny-imagenet-32 (200 ImageNet classes at 32 pixels), on cifar10 by a map of classes, or four alone
-Expect    at most a third of what clean photos teach; the paper's map is not public, ours takes the nearest class; 20 minutes
+Expect    at most a third of what clean photos teach; the paper's map is not public, ours takes the nearest class; 30 minutes
 """
 
 from eval.class_maps import TINY_IMAGENET_FOR_CIFAR_10
