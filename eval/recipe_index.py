@@ -64,5 +64,6 @@ def _said(entry: dict[str, Any]) -> str:
     settings, met = entry.get("settings", {}), list(entry["expectations"].values())
     whom = f" against {settings['against']}" if settings.get("against") else ""
     how = f" in {settings['precision']}" if settings.get("precision") else ""
-    took = f"{round(entry['run']['seconds'] / 60)} minutes of computing{how}"
-    return f"{entry['run']['date']}, {settings.get('scale', 'small')}{whom}: {sum(met)} of {len(met)} expectations met; {took}"
+    absent = f", {len(entry['not_run'])} runs left out" if entry.get("not_run") else ""
+    found = f"{sum(met)} of {len(met)} expectations met{absent}; {round(entry['run']['seconds'] / 60)} minutes of computing{how}"
+    return f"{entry['run']['date']}, {settings.get('scale', 'small')}{whom}: {found}"

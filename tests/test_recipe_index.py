@@ -20,6 +20,7 @@ def test_a_row_says_what_was_measured(tmp_path):
     (tmp_path / "single-class.json").write_text(json.dumps(entry))
     swept = entry | {
         "title": "single_class",
+        "not_run": ["a run", "another"],
         "settings": {"scale": "small", "against": "a-network", "precision": "fp32"},
     }
     (tmp_path / "single-class-a-network.json").write_text(json.dumps(swept))
@@ -30,7 +31,8 @@ def test_a_row_says_what_was_measured(tmp_path):
         "the row 'bird' near zero; 5 minutes | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; "
         in row
     )
-    assert "; 2026-01-02, small against a-network: 1 of 2 expectations met; 10 minutes of computing in fp32 |" in row
+    swept_row = "1 of 2 expectations met, 2 runs left out; 10 minutes of computing in fp32 |"
+    assert f"; 2026-01-02, small against a-network: {swept_row}" in row
     assert text.count("not yet") == text.count("](") - 3  # all but this one and the links above the table
 
 
