@@ -133,13 +133,14 @@ def _conclude_images(plan: Plan, *, read_only: bool) -> None:
     for words in found["not_run"]:
         terminal.complain("not run", words)
     terminal.say(f"result.json, figure.png and figure.svg are in {folder_of(plan)}.")
-    _say_expectations(found["expectations"])
+    _say_expectations(found["expectations"], found["found"])
 
 
-def _say_expectations(expectations: Mapping[str, bool]) -> None:
+def _say_expectations(expectations: Mapping[str, bool], found: Mapping[str, float | None] | None = None) -> None:
     missed = [words for words, met in expectations.items() if not met]
     for words in missed:
-        terminal.complain("not met", words)
+        value = (found or {}).get(words)
+        terminal.complain("not met", words if value is None else f"{words}: {value:.2f}")
     if missed:
         raise typer.Exit(1)
 

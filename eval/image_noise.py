@@ -47,7 +47,9 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
     settings = size.noise[noise.form]
     if noise.epsilon is not None:
         settings = replace(settings, epsilon=noise.epsilon / 255, step_size=noise.epsilon / 2550)
-    changes = {name: getattr(noise, name) for name in ("learning_rate", "weight_decay", "patch")}
+    if noise.step_size is not None:
+        settings = replace(settings, step_size=noise.step_size / 255)
+    changes = {name: getattr(noise, name) for name in ("learning_rate", "weight_decay", "patch", "pgd_steps")}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     if noise.solver == "penalty" and size.penalty is not None:
         settings = replace(settings, pgd_steps=size.penalty[0], train_steps=size.penalty[1])
@@ -109,6 +111,18 @@ def learn(
     done, here = rounds[-1], max(1, len(rounds) - 1)
     seconds = (time.monotonic() - begun) * max(1, done.number) / here  # rounds before an interruption count as these
     return bank, Learnt(rounds=done.number, error=done.error, seconds=round(seconds, 1))
+
+
+def passes(noise: ImageNoise, size: Size, photos: int, rounds: int) -> int:
+    """How many photos go through the source model and back while ``rounds`` rounds learn the noise for ``photos`` photos.
+
+    Each round takes M batches for the model and T times the photos that the noise is learnt on; the error's pass is not counted.
+    """
+    settings = settings_of(noise, size)
+    for_noise = settings.pgd_steps * (photos if noise.form == "sample-wise" else round(size.learn_on * photos))
+    if noise.kind == "error-maximizing":
+        return size.train.epochs * photos + rounds * for_noise
+    return rounds * (settings.train_steps * min(settings.batch_size, photos) + for_noise)
 
 
 def store_of(checkpoint: Path) -> Path:

@@ -6,7 +6,7 @@ K classes, E epochs.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.cells import CellMissingError
 from eval.figures import draw
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
+from eval.image_noise import passes
 from eval.image_scales import size_of
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from eval.plan import Plan, command_of, folder_of
@@ -24,6 +25,15 @@ from faceguard.intervals import estimate
 from faceguard.outputs import write_json
 
 Json = dict[str, Any]
+
+
+class Found(NamedTuple):
+    """What became of a claim: whether it is met, and the number that says so; None where a control failed."""
+
+    met: bool
+    value: float | None
+
+
 DIGITS = 4  # of a curve's and a confusion's values
 SHOWN = 256  # classes, up to which confusions are kept
 
@@ -47,6 +57,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
             not_run.append(name)
     if not runs:
         raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
+    claims = {} if plan.scale == "smoke" else expectations(study, runs) | cost_expectations(study, times)
     result = {
         "title": plan.recipe.stem,
         "claim": study.claim,
@@ -54,7 +65,8 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
         "figure": study.figure,
         "runs": runs,
         "not_run": not_run,
-        "expectations": {} if plan.scale == "smoke" else expectations(study, runs) | cost_expectations(study, times),
+        "expectations": {words: found.met for words, found in claims.items()},
+        "found": {words: found.value and round(found.value, DIGITS) for words, found in claims.items()},
         "settings": _settings(plan, runs),
     }
     out = folder_of(plan)
@@ -99,6 +111,8 @@ def _measure(
     }
     if len(test.names) <= SHOWN:
         measured |= {"classes": list(test.names), "confusion": confusion([found[-1] for found in predictions], test)}
+    if name in images.study.costs:
+        measured["passes"] = _passes(plan, run, noises, data)
     shown = dict.fromkeys(label for other in images.study.runs.values() for label in other.classes or ())
     measured["recognized"] = {label: recognized(measured, label) for label in shown}
     if run.triggered:
@@ -122,31 +136,34 @@ def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[
     return [_rounded(row) for row in total / total.sum(axis=1, keepdims=True)]
 
 
-def cost_expectations(study: ImageStudy, times: Mapping[str, Mapping[str, float]]) -> dict[str, bool]:
-    """Each claim about time in words, and whether it is met."""
-    return {
-        f"{name} costs at most {share:g} of its training": times[name]["learning"] <= share * times[name]["training"]
-        for name, share in study.costs.items()
-        if name in times
-    }
+def cost_expectations(study: ImageStudy, times: Mapping[str, Mapping[str, float]]) -> dict[str, Found]:
+    """Each claim about time in words, and the time of learning as a share of the training's."""
+    found = {}
+    for name in filter(study.costs.__contains__, times):
+        share, spent = study.costs[name], times[name]["learning"] / times[name]["training"]
+        found[f"{name} costs at most {share:g} of its training"] = Found(spent <= share, spent)
+    return found
 
 
-def expectations(study: ImageStudy, runs: dict[str, Json]) -> dict[str, bool]:
-    """Each claim in words, for every run it is about and that was run together with its control, and whether it is met."""
-    met = {}
+def expectations(study: ImageStudy, runs: dict[str, Json]) -> dict[str, Found]:
+    """Each claim in words, for every run it is about and that was run together with its control."""
+    found = {}
     for expected in study.expectations:
         for name in filter(expected.fits, runs):
             if expected.than in runs:
-                met[f"{name} {expected}"] = _met(expected, runs[name], runs[expected.than])
-    return met
+                share = _share(expected, runs[name], runs[expected.than])
+                found[f"{name} {expected}"] = Found(expected.met(share), share)
+    return found
 
 
-def _met(expected: ImageExpectation, run: Json, control: Json) -> bool:
-    if expected.label is not None:
+def _share(expected: ImageExpectation, run: Json, control: Json) -> float | None:
+    if expected.attack:
+        found, reference = (part["attack_success"]["mean"] for part in (run, control))
+    elif expected.label is not None:
         found, reference = (recognized(part, expected.label) for part in (run, control))
-        return expected.met(found, reference, control["chance"])
-    found, reference = run["accuracy"][expected.epoch]["mean"], control["accuracy"]["last"]["mean"]
-    return expected.met(found, reference, control["chance"])
+    else:
+        found, reference = run["accuracy"][expected.epoch]["mean"], control["accuracy"]["last"]["mean"]
+    return expected.share(found, reference, control["chance"])
 
 
 def recognized(run: Json, label: str) -> float:
@@ -165,6 +182,14 @@ def _noise(plan: Plan, noise: ImageNoise, data: str) -> Json:
         "rounds": learnt.rounds,
         "error": round(learnt.error, DIGITS),
     }
+
+
+def _passes(plan: Plan, run: Run, noises: Sequence[ImageNoise], data: str) -> Json:
+    """Photos that went through a network and back: while the noise was learnt, the mean over seeds, and in one training."""
+    images, size = loaded(plan), size_of(data, plan.scale)
+    photos = len(images.photos_of(run)[1])
+    learning = [passes(noise, size, photos, images.bank(noise, data)[1].rounds) for noise in noises]
+    return {"learning": sum(learning) / len(seeds_of(plan)), "training": run.longer * size.train.epochs * photos}
 
 
 def _settings(plan: Plan, runs: dict[str, Json]) -> Json:

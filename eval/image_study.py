@@ -5,6 +5,7 @@
 Which runs are controls stands in the expectations: every claim names the run that it is compared with.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -22,9 +23,10 @@ class ImageNoise:
     """How the noise of a run is made; where a value is None, the set's own (``eval.image_scales``) is taken.
 
     ``epsilon`` is in levels of 255. With ``patch`` the noise has so many pixels a side and lies at a random place of every
-    photo. ``solver="penalty"`` takes equation 5 instead of equation 3. ``learnt_on`` names another set, whose classes' rows
-    are put on this set's classes by ``rows_of``: pairs of this set's class and that set's. With ``random_phases`` the rows keep
-    their power at every frequency and nothing else of what was learnt (``controls.phase_randomized``).
+    photo. ``pgd_steps`` is equation 3's T and ``step_size`` its alpha, in levels of 255; ``solver="penalty"`` takes equation 5
+    instead. ``learnt_on`` names another set, whose classes' rows are put on this set's classes by ``rows_of``: pairs of this
+    set's class and that set's. With ``random_phases`` the rows keep their power at every frequency and nothing else of what
+    was learnt (``controls.phase_randomized``).
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
     ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
@@ -36,6 +38,8 @@ class ImageNoise:
     epsilon: float | None = None
     source: str = "resnet-18"
     patch: int | None = None
+    pgd_steps: int | None = None
+    step_size: float | None = None
     solver: Literal["pgd", "penalty"] = "pgd"
     learnt_on: str | None = None
     rows_of: tuple[tuple[str, str], ...] = ()
@@ -100,7 +104,8 @@ class ImageExpectation:
     """A claim about runs whose names fit ``run``: how much of what ``than`` learnt they learn, on average over seeds.
 
     What a run learnt is its accuracy above chance after its last (or ``best``) epoch; with ``label``, the share of that
-    class's test photos that are recognized after the last, above zero. When the run ``than`` did not learn, no claim is met.
+    class's test photos that are recognized after the last, above zero; with ``attack``, the share of triggered ones that are
+    taken for the row's class then. Where ``than`` did not learn, no claim is met; of an attack it need only be above zero.
     """
 
     run: str
@@ -109,27 +114,36 @@ class ImageExpectation:
     at_least: float | None = None
     epoch: Literal["last", "best"] = "last"
     label: str | None = None
+    attack: bool = False
 
     def fits(self, run: str) -> bool:
         """Whether the claim is about the run of this name."""
         return run != self.than and fnmatchcase(run, self.run)
 
-    def met(self, accuracy: float, reference: float, chance: float) -> bool:
-        """Whether it holds for a run's ``accuracy`` beside the reference's; a reference below twice chance meets nothing."""
-        if not reference >= 2 * chance:
+    def share(self, found: float, reference: float, chance: float) -> float | None:
+        """What a run learnt over what ``than`` did; None for a reference below twice chance (an attack's: not above zero)."""
+        learnt = reference > 0 if self.attack else reference >= 2 * chance
+        if math.isnan(found) or not learnt:
+            return None
+        floor = 0.0 if self.attack or self.label is not None else chance
+        return (found - floor) / (reference - floor)
+
+    def met(self, share: float | None) -> bool:
+        """Whether the claim holds for this share; never for None."""
+        if share is None:
             return False
-        floor = chance if self.label is None else 0.0
-        learnt = (accuracy - floor) / (reference - floor)
-        return (self.at_most is None or learnt <= self.at_most) and (self.at_least is None or learnt >= self.at_least)
+        return (self.at_most is None or share <= self.at_most) and (self.at_least is None or share >= self.at_least)
 
     def __str__(self) -> str:
-        bounds = [
+        bounds = " and ".join(
             f"{word} {bound:g}"
             for word, bound in (("at most", self.at_most), ("at least", self.at_least))
             if bound is not None
-        ]
+        )
+        if self.attack:
+            return f"follows rows {bounds} times as often as {self.than}"
         what = "" if self.label is None else f"about {self.label} "
-        return f"learns {what}{' and '.join(bounds)} of what {self.than} learns, {self.epoch} epoch"
+        return f"learns {what}{bounds} of what {self.than} learns, {self.epoch} epoch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +168,12 @@ class ImageStudy:
             f"{expected.run!r} of an expectation fits no run"
             for expected in self.expectations
             if not any(map(expected.fits, self.runs))
+        ]
+        problems += [
+            f"an attack on {name!r}, which is not triggered"
+            for expected in self.expectations
+            for name, run in self.runs.items()
+            if expected.attack and (expected.fits(name) or name == expected.than) and not run.triggered
         ]
         problems += [
             f"a cost of {name!r}, which learns no noise" for name in self.costs if not _learns(self.runs.get(name))

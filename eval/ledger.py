@@ -93,7 +93,8 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
     if entry.get("noise"):
         yield from _noise(entry["noise"])
     for words, met in entry["expectations"].items():
-        yield f"* {'met' if met else '**missed**'}: {words}"
+        found = entry.get("found", {}).get(words)  # older entries, and those about faces, have none
+        yield f"* {'met' if met else '**missed**'}: {words}" + ("" if found is None else f": {found:.2f}")
     yield ""
 
 
@@ -140,6 +141,8 @@ def _runs(entry: Json) -> Iterator[str]:
         cells += [_interval(accuracy["last"]), _mean(accuracy["best"]), f"{run['chance']:.3g}"]
         also = [f"{label} recognized {share:.2f}" for label, share in run["recognized"].items()]
         also += [f"attack success {run['attack_success']['mean']:.3f}"] if "attack_success" in run else []
+        if "passes" in run:
+            also.append(f"noise learnt in {run['passes']['learning'] / run['passes']['training']:.2f} of its passes")
         cells += ["" if run["paper"] is None else f"{run['paper'] / 100:.4g}", ", ".join(also)]
         yield "| " + " | ".join(cells) + " |"
     yield ""

@@ -19,5 +19,7 @@ experiment = ImageStudy(
     expectations=(
         ImageExpectation(run="error-minimizing, 100%", than="error-minimizing, 0%", at_most=0.25),
         ImageExpectation(run="random, 100%", than="random, 0%", at_least=0.5, epoch="best"),
+        ImageExpectation(run="error-minimizing, 60%", than="random, 100%", at_least=2, attack=True),
+        ImageExpectation(run="error-minimizing, 100%", than="random, 100%", at_least=3, attack=True),
     ),
 )
