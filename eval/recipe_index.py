@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from eval.banks import BankRecipe
 from eval.experiment import load_recipe
 from eval.image_study import ImageStudy
 
@@ -40,7 +41,8 @@ def _row(path: Path, results: Path) -> str:
     study = load_recipe(path)
     said = dict(_statements(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""))
     shows = study.source if isinstance(study, ImageStudy) else FACES.get(path.stem, "beyond the paper")
-    cells = [f"[{path.stem}]({path.name})", shows, said["Claim"], said["Expect"], _measured(path.stem, results)]
+    measured = "its bank ships with faceguard" if isinstance(study, BankRecipe) else _measured(path.stem, results)
+    cells = [f"[{path.stem}]({path.name})", shows, said["Claim"], said["Expect"], measured]
     return "| " + " | ".join(cells) + " |"
 
 
