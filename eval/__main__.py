@@ -13,6 +13,7 @@ from rich.table import Table
 
 from eval import banks, engine, image_engine
 from eval.banks import BankRecipe
+from eval.claims import outcome
 from eval.experiment import FaceStudy, load_recipe
 from eval.image_outcome import conclude_images
 from eval.image_study import ImageStudy
@@ -107,7 +108,7 @@ def _survive(study: SurvivalStudy, plan: Plan, jobs: int) -> None:
     write_json(out / "result.json", found)
     write_json(out / "run.json", about_run(time.monotonic() - begun, command_of(plan)))
     terminal.say(f"result.json is in {out}.")
-    _say_expectations(found["expectations"])
+    _say_expectations(found)
 
 
 def _conclude(plan: Plan, *, read_only: bool) -> None:
@@ -116,7 +117,7 @@ def _conclude(plan: Plan, *, read_only: bool) -> None:
         terminal.console.print(_table(condition))
     terminal.say(found["verdict"]["headline"])
     terminal.say(f"report.html is in {folder_of(plan)}.")
-    _say_expectations(found["expectations"])
+    _say_expectations(found)
 
 
 def _conclude_images(plan: Plan, *, read_only: bool) -> None:
@@ -133,14 +134,13 @@ def _conclude_images(plan: Plan, *, read_only: bool) -> None:
     for words in found["not_run"]:
         terminal.complain("not run", words)
     terminal.say(f"result.json, figure.png and figure.svg are in {folder_of(plan)}.")
-    _say_expectations(found["expectations"], found["found"])
+    _say_expectations(found)
 
 
-def _say_expectations(expectations: Mapping[str, bool], found: Mapping[str, float | None] | None = None) -> None:
-    missed = [words for words, met in expectations.items() if not met]
+def _say_expectations(found: Mapping[str, Any]) -> None:
+    missed = [words for words, met in found["expectations"].items() if not met]
     for words in missed:
-        value = (found or {}).get(words)
-        terminal.complain("not met", words if value is None else f"{words}: {value:.2f}")
+        terminal.complain(*outcome(words, False, found.get("found", {})))
     if missed:
         raise typer.Exit(1)
 

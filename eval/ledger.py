@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.claims import outcome
 from eval.recipe_index import index
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
@@ -93,8 +94,8 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
     if entry.get("noise"):
         yield from _noise(entry["noise"])
     for words, met in entry["expectations"].items():
-        found = entry.get("found", {}).get(words)  # older entries, and those about faces, have none
-        yield f"* {'met' if met else '**missed**'}: {words}" + ("" if found is None else f": {found:.2f}")
+        became, claim = outcome(words, met, entry.get("found", {}))
+        yield f"* {became if became == 'met' else f'**{became}**'}: {claim}"
     yield ""
 
 

@@ -106,7 +106,7 @@ def test_an_expectation_that_is_missed_is_named_and_the_exit_code_is_1(tmp_path,
     code, _, err = study("--seeds", "1", expectations="Expectation(at_most=99),")
     assert code == 1
     assert (
-        err == f"not met: {NAME}: protected at most 99 of clean, last epoch (inconclusive)\n"
+        err == f"missed: {NAME}: protected at most 99 of clean, last epoch (inconclusive)\n"
     )  # two epochs teach nothing
 
 

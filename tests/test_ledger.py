@@ -85,6 +85,17 @@ def test_the_page_shows_command_hardware_controls_and_what_was_missed(run, tmp_p
     assert "**Protected in the only condition that was run.**" in page
 
 
+def test_a_claim_has_its_number_and_is_undecided_where_the_control_failed(run, tmp_path):
+    content = json.loads((run / "result.json").read_text())
+    content["expectations"] = {"a": True, "b": False, "c": False, "d": True}
+    content["found"] = {"a": 0.125, "b": 0.375, "c": None}
+    (run / "result.json").write_text(json.dumps(content))
+    ledger.record(run, tmp_path / "results")
+    claims = [line for line in ledger.page(tmp_path / "results").splitlines() if line.startswith("* ")]
+    undecided = "* **undecided**: c: the control learnt too little"
+    assert claims == ["* met: a: 0.12", "* **missed**: b: 0.38", undecided, "* met: d"]
+
+
 def test_an_error_maximizing_arm_has_a_column_that_is_blank_where_it_was_not_run(run, tmp_path):
     content = json.loads((run / "result.json").read_text())
     (condition,) = content["conditions"]
