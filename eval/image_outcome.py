@@ -26,16 +26,15 @@ from faceguard.outputs import write_json
 
 Json = dict[str, Any]
 
+DIGITS = 4  # of a curve's and a confusion's values
+SHOWN = 256  # classes, up to which confusions are kept
+
 
 class Found(NamedTuple):
     """What became of a claim: whether it is met, and the number that says so; None where a control failed."""
 
     met: bool
     value: float | None
-
-
-DIGITS = 4  # of a curve's and a confusion's values
-SHOWN = 256  # classes, up to which confusions are kept
 
 
 def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
