@@ -3,6 +3,8 @@
     bars       every run's accuracy on clean test photos after its last epoch, with its best epoch
     curves     the accuracy after every epoch
     confusion  which class every run takes clean test photos for
+    shares     the accuracy over the share of photos with noise, for runs named "SERIES, 80%" or "SERIES at 80%"; beside it the
+               attack success likewise, or the curves at the largest share below 100 %
 
 Drawn as ``faceguard.plots`` draws: the same result gives the same bytes.
 """
@@ -18,6 +20,7 @@ import numpy as np
 from faceguard.plots import COLOURS, STYLES, new_figure, save_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Json = Mapping[str, Any]
@@ -56,23 +59,50 @@ def _bars(runs: Json) -> Figure:
 
 def _curves(runs: Json) -> Figure:
     figure = new_figure(8.0, 5.0)
-    axes = figure.add_subplot()
+    _draw_curves(figure.add_subplot(), runs)
+    figure.legend(fontsize=8, loc="outside right center")
+    return figure
+
+
+def _draw_curves(axes: Axes, runs: Json) -> None:
     for i, (name, run) in enumerate(runs.items()):
         curve = run["curves"]["accuracy"]
         said = name if run["paper"] is None else f"{name} (paper, last: {run['paper']:g})"
-        axes.plot(
-            range(1, len(curve) + 1),
-            [100 * value for value in curve],
-            label=said,
-            linewidth=1.8,
-            color=COLOURS[i % len(COLOURS)],
-            linestyle=STYLES[i // len(COLOURS) % len(STYLES)],
-        )
+        axes.plot(range(1, len(curve) + 1), [100 * value for value in curve], label=said, **_look(i))
     axes.set_ylim(0, 100)
     axes.set_xlabel("Epoch")
     axes.set_ylabel("Accuracy on clean test photos, %")
-    figure.legend(fontsize=8, loc="outside right center")
+
+
+def _shares(runs: Json) -> Figure:
+    figure = new_figure(11.0, 4.6)
+    left, right = figure.subplots(1, 2)
+    _draw_shares(left, runs, "Accuracy on clean test photos, %", lambda run: run["accuracy"]["last"]["mean"])
+    if all("attack_success" in run for run in runs.values()):
+        _draw_shares(right, runs, "Attack success, %", lambda run: run["attack_success"]["mean"])
+    else:
+        most = max((run["share"] for run in runs.values() if run["share"] < 1), default=0)
+        _draw_curves(right, {name: run for name, run in runs.items() if run["share"] == most})
+    for axes in (left, right):
+        axes.legend(fontsize=8)
     return figure
+
+
+def _draw_shares(axes: Axes, runs: Json, what: str, value: Callable[[Json], float]) -> None:
+    series: dict[str, list[tuple[float, float]]] = {}
+    for name, run in runs.items():
+        share = f"{run['share']:.0%}"
+        plain = name.removesuffix(f", {share}").removesuffix(f" at {share}")
+        series.setdefault(plain, []).append((100 * run["share"], 100 * value(run)))
+    for i, (name, points) in enumerate(series.items()):
+        axes.plot(*zip(*sorted(points), strict=True), label=name, marker="o", **_look(i))
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("Share of the photos with noise, %")
+    axes.set_ylabel(what)
+
+
+def _look(i: int) -> dict[str, Any]:
+    return {"linewidth": 1.8, "color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
 
 
 def _confusions(runs: Json) -> Figure:
@@ -88,4 +118,9 @@ def _confusions(runs: Json) -> Figure:
     return figure
 
 
-_KINDS: Mapping[str, Callable[[Json], Figure]] = {"bars": _bars, "curves": _curves, "confusion": _confusions}
+_KINDS: Mapping[str, Callable[[Json], Figure]] = {
+    "bars": _bars,
+    "curves": _curves,
+    "confusion": _confusions,
+    "shares": _shares,
+}

@@ -99,6 +99,7 @@ def _measure(
         "countermeasure": repr(run.countermeasure),
         "noise": [_noise(plan, noise, data) for noise in noises],
         "photos": {"training": len(train) - (noisy if run.keep == "clean" else 0), "noisy": noisy},
+        "share": run.share if noises or run.keep == "clean" else 0.0,
         "chance": 1 / len(test.names),
         "paper": run.paper,
         "seeds": list(seeds),

@@ -157,7 +157,7 @@ class ImageStudy:
     source: str  # such as "Huang et al. 2021, Figure 1"
     runs: Mapping[str, Run]
     expectations: tuple[ImageExpectation, ...] = ()
-    figure: Literal["bars", "curves", "confusion"] = "bars"
+    figure: Literal["bars", "curves", "confusion", "shares"] = "bars"
     costs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -22,4 +22,5 @@ experiment = ImageStudy(
         ImageExpectation(run="error-minimizing, 60%", than="random, 100%", at_least=2, attack=True),
         ImageExpectation(run="error-minimizing, 100%", than="random, 100%", at_least=3, attack=True),
     ),
+    figure="shares",
 )

@@ -4,8 +4,9 @@ Claim     class-wise noise costs at most a tenth, sample-wise noise at most 0.6 
           of equation 3 a round, each as much longer, may do as well
 Command   FACEGUARD_DATA=... python -m eval recipes/cost.py
 Data      cifar10; ResNet-18; times stand in run.json, and compare only within one run on one machine; passes in result.json
-Expect    at small a training is so short that learning noise takes longer; with as many rounds at scale full it would be, in passes,
-          0.07 of a training class-wise, 3.4 sample-wise, and with two steps or one 0.5 and 0.4; an hour on two cores in fp32
+Expect    at small a training is so short that learning noise takes longer; with as many rounds at scale full it would be,
+          in passes, 0.07 of a training class-wise, 3.4 sample-wise, and with two steps or one 0.5 and 0.4;
+          an hour on two cores in fp32
 """
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run

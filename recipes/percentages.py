@@ -34,5 +34,5 @@ experiment = ImageStudy(
         ImageExpectation(run="random, 100%", than="clean", at_least=0.8),
         ImageExpectation(run="random by class, 100%", than="clean", at_least=0.5, epoch="best"),
     ),
-    figure="curves",
+    figure="shares",
 )
