@@ -94,11 +94,11 @@ def test_the_budget_holds_in_whole_levels(bank):
     assert np.abs(bank.levels(np.arange(4))).max() <= 16
 
 
-@pytest.mark.parametrize(("form", "steps"), [("class-wise", 1), ("sample-wise", 20)])
-def test_face_noise_scales_its_step_with_epsilon_and_takes_the_papers_steps(form, steps):
+@pytest.mark.parametrize(("form", "levels"), [("class-wise", 0.8), ("sample-wise", 4)])
+def test_face_noise_takes_one_step_that_scales_with_epsilon(form, levels):
     settings = face_noise(epsilon=8 / 255, form=form, max_rounds=3)
-    assert settings.step_size == pytest.approx(0.8 / 255)
-    assert (settings.pgd_steps, settings.max_rounds, settings.form) == (steps, 3, form)
+    assert 255 * settings.step_size == pytest.approx(levels)
+    assert (settings.pgd_steps, settings.max_rounds, settings.form) == (1, 3, form)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
