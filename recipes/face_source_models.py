@@ -3,7 +3,8 @@
 Claim     the noise hides its people from networks that it was not learnt with
 Command   FACEGUARD_DATA=... python -m eval recipes/face_source_models.py --jobs 2
 Data      rows from celeba-100, learnt with each network at 112 pixels; pins-105, 50 of 105 people protected; seen at 64 pixels
-Expect    protected at most a tenth of the clean arm's rank-1 for every pair of networks; an hour and a half on two cores
+Expect    protected at most a tenth of the clean arm's rank-1 for every pair of networks; two hours on two cores in fp32,
+          most of them to learn with Inception-ResNet-v1
 """
 
 from eval.banks import BankRecipe
