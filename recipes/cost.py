@@ -1,7 +1,7 @@
 """What does making the noise cost, as a share of one training on the photos? (Appendix B)
 
-Claim     class-wise noise costs at most a tenth, sample-wise noise at most 0.6 of one training, at the same effect; fewer steps
-          of equation 3 a round, each as much longer, may do as well
+Claim     class-wise noise costs at most a tenth, sample-wise noise at most 0.6 of one training, at the same effect; fewer, longer
+          steps of equation 3 a round may do as well
 Command   FACEGUARD_DATA=... python -m eval recipes/cost.py
 Data      cifar10; ResNet-18; times stand in run.json, and compare only within one run on one machine; passes in result.json
 Expect    at small a training is so short that learning noise takes longer; with as many rounds at scale full it would be,
