@@ -1,9 +1,15 @@
-"""How a claim is said to be met, missed or undecided; the same words in the terminal and on the ledger's page."""
+"""How a claim's bounds are said, and that it is met, missed or undecided: the same words wherever a claim is shown."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 Outcome = Literal["met", "missed", "undecided"]
+
+
+def bounds(at_most: float | None, at_least: float | None) -> str:
+    """The bounds that are given, in words."""
+    given = {"at most": at_most, "at least": at_least}
+    return " and ".join(f"{word} {bound:g}" for word, bound in given.items() if bound is not None)
 
 
 def outcome(words: str, met: bool, found: Mapping[str, float | None]) -> tuple[Outcome, str]:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from eval.banks import PLAIN, SHIPPED, BankRecipe
+from eval.claims import bounds
 from eval.image_study import ImageStudy
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy
@@ -107,12 +108,7 @@ class Expectation:
         return upper and lower
 
     def __str__(self) -> str:
-        bounds = [
-            f"{word} {bound:g}"
-            for word, bound in (("at most", self.at_most), ("at least", self.at_least))
-            if bound is not None
-        ]
-        return f"{self.group} {' and '.join(bounds)} of clean, {self.epoch} epoch"
+        return f"{self.group} {bounds(self.at_most, self.at_least)} of clean, {self.epoch} epoch"
 
 
 HIDDEN = Expectation(at_most=0.1)

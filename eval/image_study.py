@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from eval.claims import bounds
 from faceguard.countermeasure import Countermeasure
 from faceguard.errors import DataError
 from faceguard.noise import Form
@@ -135,15 +136,11 @@ class ImageExpectation:
         return (self.at_most is None or share <= self.at_most) and (self.at_least is None or share >= self.at_least)
 
     def __str__(self) -> str:
-        bounds = " and ".join(
-            f"{word} {bound:g}"
-            for word, bound in (("at most", self.at_most), ("at least", self.at_least))
-            if bound is not None
-        )
+        said = bounds(self.at_most, self.at_least)
         if self.attack:
-            return f"follows rows {bounds} times as often as {self.than}"
+            return f"follows rows {said} times as often as {self.than}"
         what = "" if self.label is None else f"about {self.label} "
-        return f"learns {what}{bounds} of what {self.than} learns, {self.epoch} epoch"
+        return f"learns {what}{said} of what {self.than} learns, {self.epoch} epoch"
 
 
 @dataclass(frozen=True, kw_only=True)
