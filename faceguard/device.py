@@ -65,12 +65,16 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
 
 
 def fastest_precision(device: str = "auto") -> ChosenPrecision:
-    """bf16 on a GPU or processor that has instructions for it; elsewhere it is emulated, and many times slower than fp32."""
+    """bf16 on a GPU or processor that multiplies faster in it; elsewhere fp32, for emulated bf16 is many times slower.
+
+    Intel's AVX512-BF16 alone, without AMX, multiplies slower than fp32 (docs/log.md, 2026-11-29); AMD's is faster.
+    """
     if device != "cpu" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     # PyTorch did not always tell what the processor can do by itself
     abilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "fp32"
+    vectors = abilities.get("avx512_bf16") and not str(abilities.get("cpu_name", "")).startswith("Intel")
+    return "bf16" if vectors or abilities.get("amx_bf16") else "fp32"
 
 
 def alone(fabric: Fabric) -> bool:

@@ -31,12 +31,15 @@ def test_auto_takes_the_gpu_when_there_is_one():
     ("abilities", "expected"),
     [
         ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "AMD EPYC"}, "bf16"),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "Intel Xeon"}, "fp32"),
+        ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, "bf16"),
         ({"amx_bf16": True}, "bf16"),
         ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
         ({"architecture": "aarch64", "neon": True}, "fp32"),
     ],
 )
-def test_auto_precision_is_bf16_only_where_the_processor_computes_it(monkeypatch, abilities, expected):
+def test_auto_precision_is_bf16_only_where_the_processor_computes_faster_in_it(monkeypatch, abilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
     assert fastest_precision("cpu") == expected
     with make_fabric(device="cpu", precision="auto").autocast():
