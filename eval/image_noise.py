@@ -46,16 +46,19 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
     """Algorithm 1's settings for this noise: the set's, with whatever the noise says otherwise."""
     settings = size.noise[noise.form]
     if noise.epsilon is not None:
-        settings = replace(settings, epsilon=noise.epsilon / 255, step_size=noise.epsilon / 2550)
+        epsilon = noise.epsilon / 255
+        settings = replace(settings, epsilon=epsilon, step_size=settings.step_size * epsilon / settings.epsilon)
+    if noise.kind == "error-maximizing":
+        # one pass of equation 3, as an attack on the trained network: any error ends it
+        settings = replace(settings, objective="error-maximizing", stop_error=0.999)
+        if noise.form == "sample-wise":
+            settings = replace(settings, pgd_steps=20, step_size=settings.epsilon / 10)  # the paper's, at every scale
     if noise.step_size is not None:
         settings = replace(settings, step_size=noise.step_size / 255)
     changes = {name: getattr(noise, name) for name in ("learning_rate", "weight_decay", "patch", "pgd_steps")}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     if noise.solver == "penalty" and size.penalty is not None:
         settings = replace(settings, pgd_steps=size.penalty[0], train_steps=size.penalty[1])
-    if noise.kind == "error-maximizing":
-        # one pass of equation 3, as an attack on the trained network: any error ends it
-        settings = replace(settings, objective="error-maximizing", stop_error=0.999)
     return settings
 
 

@@ -11,6 +11,13 @@ Expect    at small a training is so short that learning noise takes longer; with
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 
+SAMPLE_WISE = {
+    "sample-wise": ImageNoise(form="sample-wise"),
+    "10 steps of 0.8, sample-wise": ImageNoise(form="sample-wise", pgd_steps=10, step_size=0.8),
+    "2 steps of 2, sample-wise": ImageNoise(form="sample-wise", pgd_steps=2, step_size=2),
+    "1 step of 4, sample-wise": ImageNoise(form="sample-wise", pgd_steps=1, step_size=4),
+}
+
 experiment = ImageStudy(
     claim="Making noise costs a fraction of one training.",
     source="Huang et al. 2021, Appendix B",
@@ -19,14 +26,12 @@ experiment = ImageStudy(
         "random": Run(noise=ImageNoise(kind="random", form="sample-wise")),
         "random by class": Run(noise=ImageNoise(kind="random")),
         "class-wise": Run(noise=ImageNoise(form="class-wise")),
-        "sample-wise": Run(noise=ImageNoise(form="sample-wise")),
-        "2 steps of 2, sample-wise": Run(noise=ImageNoise(form="sample-wise", pgd_steps=2, step_size=2)),
-        "1 step of 4, sample-wise": Run(noise=ImageNoise(form="sample-wise", pgd_steps=1, step_size=4)),
+        **{name: Run(noise=noise) for name, noise in SAMPLE_WISE.items()},
     },
     expectations=(
         ImageExpectation(run="*-wise", than="clean", at_most=0.25),
         ImageExpectation(run="random", than="clean", at_least=0.8),
         ImageExpectation(run="random by class", than="clean", at_least=0.5, epoch="best"),
     ),
-    costs={"class-wise": 0.1, "sample-wise": 0.6, "2 steps of 2, sample-wise": 0.6, "1 step of 4, sample-wise": 0.6},
+    costs={"class-wise": 0.1, **dict.fromkeys(SAMPLE_WISE, 0.6)},
 )

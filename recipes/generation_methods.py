@@ -2,7 +2,7 @@
 
 Claim     both formulations give noise that stops learning, PGD at a fraction of the passes
 Command   FACEGUARD_DATA=... python -m eval recipes/generation_methods.py --jobs 2
-Data      cifar10, sample-wise noise; ResNet-18; c = 1; equation 5 with the paper's T = 200 and M = 100 at full, as PGD at small
+Data      cifar10, sample-wise noise; ResNet-18; c = 1; equation 5 with T = 200 and M = 100 at full, 10 and 20 at small
 Expect    PGD at most a quarter of what clean photos teach; what the other leaves is found out; 45 minutes in fp32
 """
 

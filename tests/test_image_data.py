@@ -1,5 +1,7 @@
 """Which photos of a classification study carry noise, whose rows, and where."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +147,18 @@ def test_steps_of_equation_3_are_those_of_the_noise_or_of_its_set():
     assert (fewer.pgd_steps, 255 * fewer.step_size, 255 * fewer.epsilon) == (2, pytest.approx(2), pytest.approx(16))
 
 
+def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_papers():
+    size, sample_wise = size_of("cifar10", "small"), ImageNoise(form="sample-wise")
+    usual, strong, attack, one = (
+        settings_of(replace(sample_wise, **changes), size)
+        for changes in ({}, {"epsilon": 16}, {"kind": "error-maximizing"}, {"form": "class-wise", "epsilon": 16})
+    )
+    assert (usual.pgd_steps, 255 * usual.step_size) == (2, pytest.approx(2))
+    assert (strong.pgd_steps, 255 * strong.step_size) == (2, pytest.approx(4))
+    assert (attack.pgd_steps, 255 * attack.step_size) == (20, pytest.approx(0.8))
+    assert (one.pgd_steps, 255 * one.step_size) == (1, pytest.approx(1.6))
+
+
 def test_noise_too_large_for_memory_is_learnt_in_a_file_and_nothing_is_left_but_the_bank(
     image_data, tmp_path, monkeypatch
 ):
@@ -175,13 +189,13 @@ def test_a_source_model_does_not_start_as_the_trainer_of_the_same_seed_does(imag
     assert not any(torch.equal(trainer[name], source[name]) for name in drawn)
 
 
-def test_equation_5_takes_the_papers_steps_at_full_and_those_of_equation_3_at_small():
+def test_equation_5_takes_steps_of_its_own():
     def steps(solver, scale):
         settings = settings_of(ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", scale))
         return settings.pgd_steps, settings.train_steps
 
     assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
-    assert steps("penalty", "small") == steps("pgd", "small")
+    assert (steps("penalty", "small"), steps("pgd", "small")) == ((10, 20), (2, 20))
 
 
 def test_random_phases_keep_a_learnt_banks_power_and_are_not_learnt_again(image_data, tmp_path):
