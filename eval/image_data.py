@@ -12,7 +12,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from eval.image_noise import Learnt, drawn_share, learn, put, settings_of, store_of
-from eval.image_scales import size_of
+from eval.image_scales import Size, size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
 from faceguard.bank import NoiseBank, load_bank
@@ -43,6 +43,11 @@ class StudyImages:
     progress: Callable[[Round], None] = lambda _: None
     _sets: dict[str, tuple[Faces, Faces]] = field(init=False, default_factory=dict)
     _banks: dict[tuple[ImageNoise, str], tuple[NoiseBank, Learnt]] = field(init=False, default_factory=dict)
+
+    def size_of(self, name: str) -> Size:
+        """How much of the set is taken, and how noise is learnt and networks are trained on it."""
+        usual = size_of(name, self.scale)
+        return self.study.small or usual if self.scale == "small" else usual
 
     def set_of(self, name: str) -> tuple[str, Faces, Faces]:
         """The set of this name, or what stands in for it: its own name, training and clean test photos."""
@@ -118,7 +123,7 @@ class StudyImages:
             if not path.exists():
                 fabric = make_fabric(precision=self.precision)
                 bank, learnt = learn(
-                    fabric, train, noise, size_of(name, self.scale), checkpoint=checkpoint, progress=self.progress
+                    fabric, train, noise, self.size_of(name), checkpoint=checkpoint, progress=self.progress
                 )
                 write_json(about, asdict(learnt))
                 bank.save(path)
@@ -128,7 +133,7 @@ class StudyImages:
 
     def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:
         """Named by all that determines the rows: not how, or where, they are put on photos."""
-        size = size_of(name, self.scale)
+        size = self.size_of(name)
         settings = replace(settings_of(noise, size), max_rounds=1)  # more rounds may be allowed later
         learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings)
         everything = (*learning, size.width, size.train, size.learn_on, train.fingerprint(), self.precision)
@@ -136,7 +141,7 @@ class StudyImages:
 
     def _load(self, name: str) -> tuple[Faces, Faces]:
         if name not in self._sets:
-            size = size_of(name, self.scale)
+            size = self.size_of(name)
             limits = {"classes": size.classes, "photos": size.photos, "test_photos": size.test_photos}
             self._sets[name] = load_set(name, self.folder, size=size.pixels, **limits)
         return self._sets[name]

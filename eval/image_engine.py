@@ -11,7 +11,6 @@ from lightning_fabric import Fabric
 from eval.cells import Cell, run_cell
 from eval.experiment import load_recipe
 from eval.image_data import StudyImages
-from eval.image_scales import size_of
 from eval.image_study import ImageStudy, Run
 from eval.networks import build_network
 from eval.plan import Plan
@@ -116,7 +115,7 @@ def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = F
     """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`."""
     images = loaded(plan)
     run = images.study.runs[job.run].repeated(job.seed)
-    size = size_of(images.set_of(run.data)[0], plan.scale)
+    size = images.size_of(images.set_of(run.data)[0])
     training = replace(size.train, epochs=run.longer * size.train.epochs)
     return run_cell(
         make_fabric(precision=plan.precision),

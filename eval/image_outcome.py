@@ -15,7 +15,6 @@ from eval.cells import CellMissingError
 from eval.figures import draw
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
 from eval.image_noise import passes
-from eval.image_scales import size_of
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from eval.plan import Plan, command_of, folder_of
 from faceguard.about import about_run
@@ -186,7 +185,7 @@ def _noise(plan: Plan, noise: ImageNoise, data: str) -> Json:
 
 def _passes(plan: Plan, run: Run, noises: Sequence[ImageNoise], data: str) -> Json:
     """Photos that went through a network and back: while the noise was learnt, the mean over seeds, and in one training."""
-    images, size = loaded(plan), size_of(data, plan.scale)
+    images, size = loaded(plan), loaded(plan).size_of(data)
     photos = len(images.photos_of(run)[1])
     learning = [passes(noise, size, photos, images.bank(noise, data)[1].rounds) for noise in noises]
     return {"learning": sum(learning) / len(seeds_of(plan)), "training": run.longer * size.train.epochs * photos}
@@ -198,7 +197,7 @@ def _settings(plan: Plan, runs: dict[str, Json]) -> Json:
         "scale": plan.scale,
         "precision": plan.precision,
         "stand_in": plan.stand_in,
-        "sets": {name: repr(size_of(name, plan.scale)) for name in sets},
+        "sets": {name: repr(loaded(plan).size_of(name)) for name in sets},
     }
 
 

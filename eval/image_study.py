@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from eval.claims import bounds
+from eval.image_scales import Size
 from faceguard.countermeasure import Countermeasure
 from faceguard.errors import DataError
 from faceguard.noise import Form
@@ -147,7 +148,8 @@ class ImageExpectation:
 class ImageStudy:
     """A table or figure of the paper: runs by name. ``figure`` is how it is drawn, see ``eval.figures``.
 
-    ``costs`` are claims about time: what learning a run's noise takes at most, as a share of training on the photos.
+    ``costs`` are claims about time: what learning a run's noise takes at most, as a share of training on the photos. ``small``
+    replaces what ``eval.image_scales`` says of every set at that scale.
     """
 
     claim: str
@@ -156,6 +158,7 @@ class ImageStudy:
     expectations: tuple[ImageExpectation, ...] = ()
     figure: Literal["bars", "curves", "confusion", "shares"] = "bars"
     costs: Mapping[str, float] = field(default_factory=dict)
+    small: Size | None = None
 
     def __post_init__(self) -> None:
         problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]

@@ -147,6 +147,17 @@ def test_steps_of_equation_3_are_those_of_the_noise_or_of_its_set():
     assert (fewer.pgd_steps, 255 * fewer.step_size, 255 * fewer.epsilon) == (2, pytest.approx(2), pytest.approx(16))
 
 
+def test_a_study_may_have_a_size_of_its_own_at_small_and_there_alone(image_data, tmp_path):
+    own = replace(size_of("cifar10", "small"), photos=3, test_photos=1)
+    for scale, photos in (("small", 3), ("smoke", 4)):
+        study = replace(images(image_data, tmp_path), scale=scale)
+        study.study = replace(study.study, small=own)
+        assert (study.size_of("cifar10") == own) == (scale == "small")
+        assert len(study.set_of("cifar10")[1]) == 10 * photos
+    with pytest.raises(DataError, match="no image set 'mnist'"):
+        replace(study, scale="small").size_of("mnist")
+
+
 def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_papers():
     size, sample_wise = size_of("cifar10", "small"), ImageNoise(form="sample-wise")
     usual, strong, attack, one = (
