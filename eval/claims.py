@@ -1,9 +1,18 @@
 """How a claim's bounds are said, and that it is met, missed or undecided: the same words wherever a claim is shown."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
+DIGITS = 4  # of a number
+NOT_RUN = "(not run)"  # ends the words of a claim about what was not run
 Outcome = Literal["met", "missed", "undecided"]
+
+
+class Found(NamedTuple):
+    """What became of a claim: whether it is met, and the number that says so; None where a control failed."""
+
+    met: bool
+    value: float | None
 
 
 def bounds(at_most: float | None, at_least: float | None) -> str:
@@ -12,14 +21,22 @@ def bounds(at_most: float | None, at_least: float | None) -> str:
     return " and ".join(f"{word} {bound:g}" for word, bound in given.items() if bound is not None)
 
 
+def said(claims: Mapping[str, Found]) -> dict[str, dict[str, bool] | dict[str, float | None]]:
+    """The claims, by their words, as result.json has them: which are met, and their numbers."""
+    return {
+        "expectations": {words: found.met for words, found in claims.items()},
+        "found": {words: found.value and round(found.value, DIGITS) for words, found in claims.items()},
+    }
+
+
 def outcome(words: str, met: bool, found: Mapping[str, float | None]) -> tuple[Outcome, str]:
     """What became of the claim in ``words``, and the claim with the number that ``found`` has for it.
 
-    A claim with None for a number is undecided; one without an entry, as in older results and those about faces, has no number.
+    A claim with None for a number is undecided; one without an entry, as in older results, has no number.
     """
     if words not in found:
         return "met" if met else "missed", words
     value = found[words]
     if value is None:
-        return "undecided", f"{words}: the control learnt too little"
+        return "undecided", words if words.endswith(NOT_RUN) else f"{words}: its control failed"
     return "met" if met else "missed", f"{words}: {value:.2f}"

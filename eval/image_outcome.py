@@ -6,12 +6,13 @@ K classes, E epochs.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.cells import CellMissingError
+from eval.claims import Found, said
 from eval.figures import draw
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
 from eval.image_noise import passes
@@ -27,13 +28,6 @@ Json = dict[str, Any]
 
 DIGITS = 4  # of a curve's and a confusion's values
 SHOWN = 256  # classes, up to which confusions are kept
-
-
-class Found(NamedTuple):
-    """What became of a claim: whether it is met, and the number that says so; None where a control failed."""
-
-    met: bool
-    value: float | None
 
 
 def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
@@ -63,8 +57,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
         "figure": study.figure,
         "runs": runs,
         "not_run": not_run,
-        "expectations": {words: found.met for words, found in claims.items()},
-        "found": {words: found.value and round(found.value, DIGITS) for words, found in claims.items()},
+        **said(claims),
         "settings": _settings(plan, runs),
     }
     out = folder_of(plan)

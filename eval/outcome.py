@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from eval.cells import CellMissingError
+from eval.claims import NOT_RUN, Found, said
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
@@ -54,7 +55,7 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
         "paper": dict(study.paper),
         "verdict": conclude(conditions, not_run),
         "conditions": conditions,
-        "expectations": expectations(study, conditions),
+        **said(expectations(study, conditions)),
         "noise": {noise: visibility(data, noise) for noise in _noises(run)},
         "settings": _settings(plan, data),
         "pictures": [],
@@ -100,28 +101,29 @@ def _noises(conditions: list[Condition]) -> list[str]:
     return list(dict.fromkeys(noise for condition in conditions for noise in condition.noises.values()))
 
 
-def expectations(study: FaceStudy, measured: list[Json]) -> dict[str, bool]:
-    """Each claim in words, for every condition it is about, and whether the mean over seeds meets it.
+def expectations(study: FaceStudy, measured: list[Json]) -> dict[str, Found]:
+    """Each claim in words, for every condition it is about, whether the mean over seeds meets it, and by which share of clean.
 
     Nothing is met by a condition that was not run, or that is inconclusive: then a control failed, and a number says nothing.
     """
     by_name = {condition["name"]: condition for condition in measured}
-    met = {}
+    claims = {}
     for expectation in study.expectations:
         for condition in filter(expectation.fits, study.conditions):
             words, found = f"{condition.name}: {expectation}", by_name.get(condition.name)
             if found is None:
-                met[f"{words} (not run)"] = False
+                claims[f"{words} {NOT_RUN}"] = Found(False, None)
             elif found["verdict"] == "inconclusive":
-                met[f"{words} (inconclusive)"] = False
+                claims[words] = Found(False, None)
             elif expectation.group in found["arms"]["clean"]["recognition"]:
-                met[words] = _met(expectation, found["arms"])
-    return met
+                claims[words] = _found(expectation, found["arms"])
+    return claims
 
 
-def _met(expectation: Expectation, arms: Json) -> bool:
+def _found(expectation: Expectation, arms: Json) -> Found:
     clean, noisy = (arms[arm]["recognition"][expectation.group] for arm in ("clean", "error-minimizing"))
-    return expectation.met(noisy[expectation.epoch]["mean"], clean["last"]["mean"])
+    rank1, control = noisy[expectation.epoch]["mean"], clean["last"]["mean"]
+    return Found(expectation.met(rank1, control), rank1 / control if control > 0 else None)
 
 
 def _settings(plan: Plan, data: StudyData) -> Json:

@@ -106,7 +106,7 @@ def test_an_expectation_that_is_missed_is_named_and_the_exit_code_is_1(tmp_path,
     code, _, err = study("--seeds", "1", expectations="Expectation(at_most=99),")
     assert code == 1
     assert (
-        err == f"missed: {NAME}: protected at most 99 of clean, last epoch (inconclusive)\n"
+        err == f"undecided: {NAME}: protected at most 99 of clean, last epoch: its control failed\n"
     )  # two epochs teach nothing
 
 
@@ -144,10 +144,10 @@ def test_nothing_is_met_where_a_control_failed_or_nothing_was_run():
         ],
     )
     assert found == {
-        f"{learnt.name}: protected at most 0.1 of clean, last epoch": True,
-        f"{dead.name}: protected at most 0.1 of clean, last epoch (inconclusive)": False,
-        f"{absent.name}: protected at most 0.1 of clean, last epoch (not run)": False,
-        f"{learnt.name}: protected at least 0.5 of clean, last epoch": False,
+        f"{learnt.name}: protected at most 0.1 of clean, last epoch": (True, 0.02),
+        f"{dead.name}: protected at most 0.1 of clean, last epoch": (False, None),
+        f"{absent.name}: protected at most 0.1 of clean, last epoch (not run)": (False, None),
+        f"{learnt.name}: protected at least 0.5 of clean, last epoch": (False, 0.02),
     }
 
 

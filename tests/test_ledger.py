@@ -92,7 +92,7 @@ def test_a_claim_has_its_number_and_is_undecided_where_the_control_failed(run, t
     (run / "result.json").write_text(json.dumps(content))
     ledger.record(run, tmp_path / "results")
     claims = [line for line in ledger.page(tmp_path / "results").splitlines() if line.startswith("* ")]
-    undecided = "* **undecided**: c: the control learnt too little"
+    undecided = "* **undecided**: c: its control failed"
     assert claims == ["* met: a: 0.12", "* **missed**: b: 0.38", undecided, "* met: d"]
 
 
