@@ -97,7 +97,7 @@ class StudyImages:
         if unknown := set(run.classes or ()) - set(train.names):
             raise DataError(f"There is no class {', '.join(sorted(unknown))}; there are {', '.join(train.names)}.")
         labels = [i for i, name in enumerate(train.names) if run.classes is None or name in run.classes]
-        drawn = drawn_share(train, run.share, seed=SEED).numpy()
+        drawn = drawn_share(train, run.share, seed=SEED, what="carries noise").numpy()
         return np.asarray(drawn[np.isin(train.labels[drawn], labels)])
 
     def bank(self, noise: ImageNoise, data: str) -> tuple[NoiseBank, Learnt]:

@@ -89,8 +89,8 @@ def learn(
         start = derive_seed(noise.seed, "source model")
         source = build_network(noise.source, classes=classes, size=train.size, width=size.width, seed=start)
         if noise.kind == "error-maximizing":
-            fit(fabric, source, train, size.train, seed=noise.seed)
-        part = None if noise.form == "sample-wise" else drawn_share(train, size.learn_on, seed=noise.seed)
+            fit(fabric, source, train, size.train, seed=derive_seed(noise.seed, "source training"))
+        part = None if noise.form == "sample-wise" else drawn_share(train, size.learn_on, seed=noise.seed, what="share")
         large = noise.form == "sample-wise" and 4 * train.pixels.nbytes > LARGEST_IN_MEMORY
         rows = generate(
             fabric,
@@ -133,12 +133,15 @@ def store_of(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".rows")
 
 
-def drawn_share(photos: Faces, share: float, *, seed: int) -> Tensor:
-    """Indices, in order, of a drawn ``share`` of every class's photos; a larger share contains a smaller one."""
+def drawn_share(photos: Faces, share: float, *, seed: int, what: str) -> Tensor:
+    """Indices, in order, of a drawn ``share`` of every class's photos; a larger share contains a smaller one.
+
+    ``what`` they are drawn for tells draws apart: which photos carry noise must not hang on which it was learnt on.
+    """
     drawn = []
     for label, name in enumerate(photos.names):
         mine = torch.from_numpy(np.flatnonzero(photos.labels == label))
-        order = torch.randperm(len(mine), generator=generator(seed, "share", name))
+        order = torch.randperm(len(mine), generator=generator(seed, what, name))
         drawn.append(mine[order[: round(share * len(mine))]])
     return torch.cat(drawn).sort().values
 

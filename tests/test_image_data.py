@@ -14,14 +14,16 @@ from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.networks import build_network
 from faceguard.datasets import SetMissingError
 from faceguard.errors import DataError
+from faceguard.identities import Faces
 
 RANDOM = ImageNoise(kind="random", form="sample-wise")
 CLASS_WISE = ImageNoise(kind="random")
+CLASS_WISE_LEARNT = ImageNoise()
+STUDY = ImageStudy(claim="", source="", runs={"clean": Run()})
 
 
 def images(folder, tmp_path, **changes):
-    study = ImageStudy(claim="", source="", runs={"clean": Run()})
-    return StudyImages(study=study, folder=folder, noises_folder=tmp_path, scale="smoke", precision="fp32", **changes)
+    return StudyImages(study=STUDY, folder=folder, noises_folder=tmp_path, scale="smoke", precision="fp32", **changes)
 
 
 def changes(study, run):
@@ -33,10 +35,30 @@ def changes(study, run):
 def test_every_class_gives_its_share_and_a_larger_share_contains_a_smaller_one(image_data, tmp_path):
     study = images(image_data, tmp_path)
     _, train, _ = study.set_of("cifar10")
-    half, most = (set(drawn_share(train, share, seed=0).tolist()) for share in (0.5, 0.75))
+    half, most = (set(drawn_share(train, share, seed=0, what="a").tolist()) for share in (0.5, 0.75))
     assert half < most
     assert np.bincount(train.labels[list(half)]).tolist() == [2] * 10
-    assert len(drawn_share(train, 0.0, seed=0)) == 0
+    assert len(drawn_share(train, 0.0, seed=0, what="a")) == 0
+
+
+def test_which_photos_carry_noise_does_not_hang_on_which_it_was_learnt_on(tmp_path, monkeypatch):
+    names, learnt_on = tuple("ab"), []
+    train = Faces(
+        pixels=np.zeros((80, 32, 32, 3), np.uint8),
+        labels=np.repeat([0, 1], 40),
+        names=names,
+        keys=tuple(map(str, range(80))),
+    )
+    monkeypatch.setattr(
+        "eval.image_noise.generate",
+        lambda *_, learn_on, **__: learnt_on.append(learn_on) or torch.zeros(2, 3, 32, 32),
+    )
+    learn(None, train, CLASS_WISE_LEARNT, size_of("cifar10", "smoke"))
+    study = StudyImages(study=STUDY, folder=tmp_path, noises_folder=tmp_path, scale="smoke")
+    noisy = set(study.noisy(Run(noise=CLASS_WISE_LEARNT, share=0.5), train).tolist())
+    shared = noisy & set(learnt_on[0].tolist())
+    assert (len(noisy), len(learnt_on[0])) == (40, 40)
+    assert 10 < len(shared) < 30  # half of each, drawn apart
 
 
 def test_only_the_chosen_classes_change_and_the_clean_part_is_the_rest(image_data, tmp_path):
@@ -183,13 +205,14 @@ def test_noise_too_large_for_memory_is_learnt_in_a_file_and_nothing_is_left_but_
 
 
 def test_a_source_model_does_not_start_as_the_trainer_of_the_same_seed_does(image_data, tmp_path, monkeypatch):
-    sources = []
+    sources, trainings = [], []
 
     def look(fabric, faces, source, settings, **more):
         sources.append(source.state_dict())
         return torch.zeros(len(faces.names), 3, 32, 32)
 
     monkeypatch.setattr("eval.image_noise.generate", look)
+    monkeypatch.setattr("eval.image_noise.fit", lambda *_, seed: trainings.append(seed))
     _, train, _ = images(image_data, tmp_path).set_of("cifar10")
     size = size_of("cifar10", "smoke")
     learn(None, train, ImageNoise(seed=3), size)
@@ -198,6 +221,8 @@ def test_a_source_model_does_not_start_as_the_trainer_of_the_same_seed_does(imag
     drawn = [name for name, value in trainer.items() if value.is_floating_point() and value.std() > 0]
     assert drawn and trainer.keys() == source.keys()
     assert not any(torch.equal(trainer[name], source[name]) for name in drawn)
+    learn(None, train, ImageNoise(kind="error-maximizing", seed=3), size)
+    assert trainings and 3 not in trainings  # nor see its batches, flips and crops
 
 
 def test_equation_5_takes_steps_of_its_own():
