@@ -1,11 +1,12 @@
 """Noise banks that recipes state: which identities they are learnt on, and with what settings."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eval.scales import LIMITS, Limits, Scale
-from faceguard import readers
+from faceguard import __version__, readers
 from faceguard.bank import NoiseBank, default_bank, plain_bank
 from faceguard.decode import load_records
 from faceguard.device import ChosenPrecision, make_fabric
@@ -17,6 +18,7 @@ from faceguard.readers.record import Record
 
 SHIPPED = "shipped"  # the noise that `faceguard protect` uses
 PLAIN = "plain"  # the paper's, for aligned faces
+LEARNT = 1  # raise it with what learning noise does: older banks are then learnt again
 WITH_THE_PACKAGE: Mapping[str, Callable[[], NoiseBank]] = {SHIPPED: default_bank, PLAIN: plain_bank}
 
 
@@ -50,6 +52,12 @@ CELEBA_16 = BankRecipe(
 def targeted_noise(settings: NoiseSettings) -> NoiseSettings:
     """The same noise as targeted rows: larger steps, and at most 30 rounds (docs/adr/0009)."""
     return replace(settings, targeted=True, step_size=settings.epsilon / 5, max_rounds=30, stop_error=0.05)
+
+
+def file_name(learning: object, faces: Faces, precision: ChosenPrecision) -> str:
+    """A file named by all that determines a bank's rows: how they are learnt, every photo, the arithmetic, and our own code."""
+    everything = repr((LEARNT, __version__, learning, faces.digest(), precision))
+    return f"{hashlib.sha256(everything.encode()).hexdigest()[:16]}.safetensors"
 
 
 def find_source(recipe: BankRecipe, data: Path) -> list[Record]:

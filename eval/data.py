@@ -1,6 +1,5 @@
 """The faces of a study: per condition and arm for training, clean for testing, and who is protected with which row."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from filelock import FileLock
 
 from eval import banks
-from eval.banks import WITH_THE_PACKAGE
+from eval.banks import WITH_THE_PACKAGE, BankRecipe
 from eval.experiment import Condition, FaceStudy
 from eval.scales import LIMITS, Scale
 from faceguard import face_cache
@@ -43,6 +42,7 @@ class StudyData:
     test: Faces = field(init=False)
     _records: Mapping[str, Record] = field(init=False)
     _banks: dict[str, NoiseBank] = field(init=False, default_factory=dict)
+    _sources: dict[BankRecipe, Faces] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         records = LIMITS[self.scale].apply(banks.find_set(self.folder, self.study.faces))
@@ -116,14 +116,16 @@ class StudyData:
         return noise not in self.study.noises or self._bank_path(noise).exists()
 
     def _bank_path(self, noise: str) -> Path:
-        """Named by all that determines the rows: settings, photos by name, precision."""
         recipe = self.study.noises[noise]
+        return self.banks_folder / banks.file_name(asdict(recipe), self._source(recipe), self.precision)
+
+    def _source(self, recipe: BankRecipe) -> Faces:
+        """The faces that a bank is learnt on."""
         if recipe.faces is None:
-            photos: object = self.train.fingerprint()
-        else:
-            photos = [record.key for record in banks.find_source(recipe, self.folder)]
-        everything = repr((asdict(recipe), photos, self.precision))
-        return self.banks_folder / f"{hashlib.sha256(everything.encode()).hexdigest()[:16]}.safetensors"
+            return self.train
+        if recipe not in self._sources:
+            self._sources[recipe] = banks.load_source(recipe, self.folder)
+        return self._sources[recipe]
 
     def _load_bank(self, noise: str) -> NoiseBank:
         if noise not in self.study.noises:
@@ -132,8 +134,7 @@ class StudyData:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):  # of several processes, one learns it
             if not path.exists():
-                faces = self.train if recipe.faces is None else banks.load_source(recipe, self.folder)
-                banks.make(recipe, faces, path, precision=self.precision, progress=self.progress)
+                banks.make(recipe, self._source(recipe), path, precision=self.precision, progress=self.progress)
         return load_bank(path)
 
 

@@ -1,6 +1,5 @@
 """The photos of a classification study: its sets, the noise that is put on them, and what each run trains on."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -11,6 +10,7 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from eval import banks
 from eval.image_noise import Learnt, drawn_share, learn, put, settings_of, store_of
 from eval.image_scales import Size, size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
@@ -132,12 +132,12 @@ class StudyImages:
         return load_bank(path), Learnt(**json.loads(about.read_text(encoding="utf-8")))
 
     def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:
-        """Named by all that determines the rows: not how, or where, they are put on photos."""
+        """Named by what determines the rows: not how, or where, they are put on photos."""
         size = self.size_of(name)
         settings = replace(settings_of(noise, size), max_rounds=1)  # more rounds may be allowed later
         learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings)
-        everything = (*learning, size.width, size.train, size.learn_on, train.fingerprint(), self.precision)
-        return self.noises_folder / f"{hashlib.sha256(repr(everything).encode()).hexdigest()[:16]}.safetensors"
+        everything = (*learning, size.width, size.train, size.learn_on)
+        return self.noises_folder / banks.file_name(everything, train, self.precision)
 
     def _load(self, name: str) -> tuple[Faces, Faces]:
         if name not in self._sets:
