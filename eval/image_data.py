@@ -111,7 +111,11 @@ class StudyImages:
 
     def has_bank(self, noise: ImageNoise, data: str) -> bool:
         """Whether `bank` need not learn it first."""
-        return (noise, data) in self._banks or self._path(noise, *self.set_of(noise.learnt_on or data)[:2]).exists()
+        return (noise, data) in self._banks or self.file_of(noise, data).exists()
+
+    def file_of(self, noise: ImageNoise, data: str) -> Path:
+        """The file that the bank is kept in: several noises may put the same rows on photos in ways of their own."""
+        return self._path(noise, *self.set_of(noise.learnt_on or data)[:2])
 
     def _learnt(self, noise: ImageNoise, data: str) -> tuple[NoiseBank, Learnt]:
         """From the noises' folder, or learnt now; of several processes, one learns it."""

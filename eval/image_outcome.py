@@ -4,7 +4,7 @@ K classes, E epochs.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.cells import CellMissingError
-from eval.claims import Found, said
+from eval.claims import NOT_RUN, Found, said
 from eval.figures import draw
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
 from eval.image_noise import passes
@@ -40,8 +40,8 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     not_run, times = [], {}
     spent: dict[Any, float] = {}
     for name, run in study.runs.items():
-        if absent := missing.keys() & sets_of(run):
-            not_run.append(f"{name} ({min(absent)} is not at hand)")
+        if lacking := missing.keys() & sets_of(run):
+            not_run.append(f"{name} ({min(lacking)} is not at hand)")
             continue
         try:
             runs[name], times[name] = _measure(plan, name, run, spent, read_only=read_only)
@@ -49,7 +49,8 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
             not_run.append(name)
     if not runs:
         raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
-    claims = {} if plan.scale == "smoke" else expectations(study, runs) | cost_expectations(study, times)
+    absent = [name for name, run in study.runs.items() if missing.keys() & sets_of(run)]
+    claims = expectations(study, runs, absent) | cost_expectations(study, times, absent)
     result = {
         "title": plan.recipe.stem,
         "claim": study.claim,
@@ -57,7 +58,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
         "figure": study.figure,
         "runs": runs,
         "not_run": not_run,
-        **said(claims),
+        **said({} if plan.scale == "smoke" else claims),
         "settings": _settings(plan, runs),
     }
     out = folder_of(plan)
@@ -103,7 +104,7 @@ def _measure(
     }
     if len(test.names) <= SHOWN:
         measured |= {"classes": list(test.names), "confusion": confusion([found[-1] for found in predictions], test)}
-    if name in images.study.costs:
+    if any(noise.kind != "random" for noise in noises):
         measured["passes"] = _passes(plan, run, noises, data)
     shown = dict.fromkeys(label for other in images.study.runs.values() for label in other.classes or ())
     measured["recognized"] = {label: recognized(measured, label) for label in shown}
@@ -113,7 +114,7 @@ def _measure(
             [float((c["predictions"][-1, len(test) :] == labels).mean()) for c in cells]
         )
     trainings = [float(cell["seconds"]) for cell in cells]
-    learning = {(noise, data): images.bank(noise, data)[1].seconds for noise in noises}
+    learning = {images.file_of(noise, data): images.bank(noise, data)[1].seconds for noise in noises}
     spent |= learning | {seconds: seconds for seconds in trainings}  # a shared cell's are equal to the last digit
     return measured, {"training": float(np.mean(trainings)), "learning": sum(learning.values()) / len(seeds)}
 
@@ -128,27 +129,49 @@ def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[
     return [_rounded(row) for row in total / total.sum(axis=1, keepdims=True)]
 
 
-def cost_expectations(study: ImageStudy, times: Mapping[str, Mapping[str, float]]) -> dict[str, Found]:
-    """Each claim about time in words, and the time of learning as a share of the training's."""
+def cost_expectations(
+    study: ImageStudy, times: Mapping[str, Mapping[str, float]], absent: Collection[str] = ()
+) -> dict[str, Found]:
+    """Each claim about time in words, and the time of learning as a share of the training's; none about ``absent`` runs."""
     found = {}
-    for name in filter(study.costs.__contains__, times):
-        share, spent = study.costs[name], times[name]["learning"] / times[name]["training"]
-        found[f"{name} costs at most {share:g} of its training"] = Found(spent <= share, spent)
+    for name, share in study.costs.items():
+        words = f"{name} costs at most {share:g} of its training"
+        if name in times:
+            spent = times[name]["learning"] / times[name]["training"]
+            found[words] = Found(spent <= share, spent)
+        elif name not in absent:
+            found[f"{words} {NOT_RUN}"] = Found(False, None)
     return found
 
 
-def expectations(study: ImageStudy, runs: dict[str, Json]) -> dict[str, Found]:
-    """Each claim in words, for every run it is about and that was run together with its control."""
+def expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Collection[str] = ()) -> dict[str, Found]:
+    """Each claim in words, for every run it is about, unless its set, or that of the run it compares with, is ``absent``.
+
+    Nothing is met by what was not run, and no noise hides what random noise hides as well.
+    """
     found = {}
     for expected in study.expectations:
-        for name in filter(expected.fits, runs):
-            if expected.than in runs:
-                share = _share(expected, runs[name], runs[expected.than])
-                found[f"{name} {expected}"] = Found(expected.met(share), share)
+        for name in filter(expected.fits, study.runs):
+            words = f"{name} {expected}"
+            if name in absent or expected.than in absent:
+                continue
+            if name not in runs or expected.than not in runs:
+                found[f"{words} {NOT_RUN}"] = Found(False, None)
+                continue
+            share = _share(expected, name, runs)
+            if study.hides(expected, name) and not all(
+                control.met(_share(control, other, runs)) for control, other in study.controls(expected, name)
+            ):
+                share = None
+            found[words] = Found(expected.met(share), share)
     return found
 
 
-def _share(expected: ImageExpectation, run: Json, control: Json) -> float | None:
+def _share(expected: ImageExpectation, name: str, runs: Mapping[str, Json]) -> float | None:
+    """What the run of this name learnt over what its reference did; None where either was not run, or it cannot be told."""
+    if name not in runs or expected.than not in runs:
+        return None
+    run, control = runs[name], runs[expected.than]
     if expected.attack:
         found, reference = (part["attack_success"]["mean"] for part in (run, control))
     elif expected.label is not None:

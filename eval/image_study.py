@@ -107,7 +107,8 @@ class ImageExpectation:
 
     What a run learnt is its accuracy above chance after its last (or ``best``) epoch; with ``label``, the share of that
     class's test photos that are recognized after the last, above zero; with ``attack``, the share of triggered ones that are
-    taken for the row's class then. Where ``than`` did not learn, no claim is met; of an attack it need only be above zero.
+    taken for the row's class then, over that of ``than`` or, where that is rarer, over chance. Where ``than`` did not learn, no
+    claim is met, and none that learnt noise hides something where random noise hides it as well (`ImageStudy.controls`).
     """
 
     run: str
@@ -123,11 +124,12 @@ class ImageExpectation:
         return run != self.than and fnmatchcase(run, self.run)
 
     def share(self, found: float, reference: float, chance: float) -> float | None:
-        """What a run learnt over what ``than`` did; None for a reference below twice chance (an attack's: not above zero)."""
-        learnt = reference > 0 if self.attack else reference >= 2 * chance
-        if math.isnan(found) or not learnt:
+        """What a run learnt over what ``than`` did; None for a reference below twice chance, unless it is an attack's."""
+        if math.isnan(found) or not (self.attack or reference >= 2 * chance):
             return None
-        floor = 0.0 if self.attack or self.label is not None else chance
+        if self.attack:
+            return found / max(reference, chance)
+        floor = 0.0 if self.label is not None else chance
         return (found - floor) / (reference - floor)
 
     def met(self, share: float | None) -> bool:
@@ -142,6 +144,16 @@ class ImageExpectation:
             return f"follows rows {said} times as often as {self.than}"
         what = "" if self.label is None else f"about {self.label} "
         return f"learns {what}{said} of what {self.than} learns, {self.epoch} epoch"
+
+
+def claims_of_arms(prefix: str, *, at_most: float) -> tuple[ImageExpectation, ...]:
+    """The claims about runs that are called ``prefix`` and an arm of `ARMS`: learnt noise leaves little, random noise enough."""
+    clean = f"{prefix}clean"
+    return (
+        ImageExpectation(run=f"{prefix}*-wise", than=clean, at_most=at_most),
+        ImageExpectation(run=f"{prefix}random", than=clean, at_least=0.8),
+        ImageExpectation(run=f"{prefix}random by class", than=clean, at_least=0.5, epoch="best"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +171,24 @@ class ImageStudy:
     figure: Literal["bars", "curves", "confusion", "shares"] = "bars"
     costs: Mapping[str, float] = field(default_factory=dict)
     small: Size | None = None
+
+    def hides(self, claim: ImageExpectation, run: str) -> bool:
+        """Whether the claim is that noise which was learnt hides something from this run."""
+        learnt = _learns(self.runs[run])
+        return learnt and claim.fits(run) and not claim.attack and claim.at_most is not None and claim.at_most < 1
+
+    def controls(self, claim: ImageExpectation, run: str) -> list[tuple[ImageExpectation, str]]:
+        """What must hold for such a claim: that random noise leaves enough of the same; of the run's own form if there is any."""
+        forms = {noise.form for noise in self.runs[run].noises if noise.kind != "random"}
+        floors = [
+            (floor, name)
+            for floor in self.expectations
+            if floor.at_least is not None and (floor.than, floor.label) == (claim.than, claim.label)
+            for name, other in self.runs.items()
+            if floor.fits(name) and {noise.kind for noise in other.noises} == {"random"}
+        ]
+        alike = [(floor, name) for floor, name in floors if forms & {noise.form for noise in self.runs[name].noises}]
+        return alike or floors
 
     def __post_init__(self) -> None:
         problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]
@@ -186,4 +216,4 @@ class ImageStudy:
 
 
 def _learns(run: Run | None) -> bool:
-    return run is not None and run.noise is not None and run.noise.kind != "random"
+    return run is not None and any(noise.kind != "random" for noise in run.noises)

@@ -7,7 +7,7 @@ Expect    at most 0.4 of what clean photos teach with the same augmentation; an 
 """
 
 from eval.augmentations import AutoAugment, CutMix, Cutout, MixUp
-from eval.image_study import ARMS, ImageExpectation, ImageStudy, Run
+from eval.image_study import ARMS, ImageStudy, Run, claims_of_arms
 
 AUGMENTATIONS = {"cutout": Cutout(), "mixup": MixUp(), "cutmix": CutMix(), "autoaugment": AutoAugment()}
 
@@ -19,12 +19,5 @@ experiment = ImageStudy(
         for name, what in AUGMENTATIONS.items()
         for photos, noise in ARMS.items()
     },
-    expectations=(
-        *(ImageExpectation(run=f"{name}, *-wise", than=f"{name}, clean", at_most=0.4) for name in AUGMENTATIONS),
-        *(ImageExpectation(run=f"{name}, random", than=f"{name}, clean", at_least=0.8) for name in AUGMENTATIONS),
-        *(
-            ImageExpectation(run=f"{name}, random by class", than=f"{name}, clean", at_least=0.5, epoch="best")
-            for name in AUGMENTATIONS
-        ),
-    ),
+    expectations=tuple(claim for name in AUGMENTATIONS for claim in claims_of_arms(f"{name}, ", at_most=0.4)),
 )

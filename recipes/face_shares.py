@@ -1,6 +1,6 @@
 """How does it depend on who protects how much: the share of people, the share of one person's photos, rows, and the noise?
 
-Claim     the protected are hidden at every share of people and with every way to choose rows, half-protected people are not
+Claim     the protected are hidden at every share of people, half-protected people are not; how rows are chosen is found out
 Command   FACEGUARD_DATA=... python -m eval recipes/face_shares.py --jobs 2
 Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105; 0 % is the clean arm of every condition
 Expect    protected at most a tenth of the clean arm's rank-1 at 20 to 80 % when all their photos are; an hour on two cores

@@ -3,9 +3,13 @@
 Claim     the protected class 'bird' is lost, the other nine are learnt as before
 Command   FACEGUARD_DATA=... python -m eval recipes/single_class.py --jobs 2
 Data      cifar10, all photos of 'bird' carry noise; ResNet-18
-Expect    at least nine tenths of what clean photos teach over all ten classes, the row 'bird' near zero; 5 minutes
+Expect    at least three quarters of what clean photos teach over all ten classes, a fifth of what they teach about birds, which
+          takes more epochs than the other recipes have at small: 40; 30 minutes on two cores in fp32
 """
 
+from dataclasses import replace
+
+from eval.image_scales import SMALL, SMALL_TRAINING
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 
 experiment = ImageStudy(
@@ -23,4 +27,5 @@ experiment = ImageStudy(
         ImageExpectation(run="random", than="clean", at_least=0.5, label="bird"),
     ),
     figure="confusion",
+    small=replace(SMALL, train=replace(SMALL_TRAINING, epochs=40)),
 )

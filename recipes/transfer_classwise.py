@@ -10,6 +10,7 @@ from eval.class_maps import TINY_IMAGENET_FOR_CIFAR_10
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 
 NETWORKS = ("resnet-18", "vgg-11", "resnet-50")
+CLEAN = "resnet-18, clean"
 FOUR = ("automobile", "cat", "dog", "horse")
 NOISE = ImageNoise(learnt_on="tiny-imagenet-32", rows_of=TINY_IMAGENET_FOR_CIFAR_10)
 
@@ -21,6 +22,7 @@ experiment = ImageStudy(
         **{f"{network}, class-wise": Run(network=network, noise=NOISE) for network in NETWORKS},
         **{f"{network}, random": Run(network=network, noise=ImageNoise(kind="random")) for network in NETWORKS},
         "resnet-18, four classes": Run(noise=NOISE, classes=FOUR),
+        "resnet-18, random four": Run(noise=ImageNoise(kind="random"), classes=FOUR),
     },
     expectations=(
         *(ImageExpectation(run=f"{name}, class-wise", than=f"{name}, clean", at_most=0.34) for name in NETWORKS),
@@ -28,9 +30,8 @@ experiment = ImageStudy(
             ImageExpectation(run=f"{name}, random", than=f"{name}, clean", at_least=0.5, epoch="best")
             for name in NETWORKS
         ),
-        *(
-            ImageExpectation(run="resnet-18, four classes", than="resnet-18, clean", at_most=0.34, label=name)
-            for name in FOUR
-        ),
+        *(ImageExpectation(run="resnet-18, four classes", than=CLEAN, at_most=0.34, label=name) for name in FOUR),
+        *(ImageExpectation(run="resnet-18, random four", than=CLEAN, at_least=0.5, label=name) for name in FOUR),
+        ImageExpectation(run="resnet-18, four classes", than=CLEAN, at_least=0.5),
     ),
 )

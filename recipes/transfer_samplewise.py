@@ -23,6 +23,7 @@ experiment = ImageStudy(
     expectations=(
         ImageExpectation(run="sample-wise", than="clean", at_most=0.2, label="ship"),
         ImageExpectation(run="random", than="clean", at_least=0.5, label="ship"),
+        ImageExpectation(run="sample-wise", than="clean", at_least=0.75),
     ),
     figure="curves",
 )

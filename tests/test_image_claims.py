@@ -21,10 +21,11 @@ def test_an_expectation_counts_from_chance_and_nothing_is_met_beside_a_control_t
     assert [label.met(share) for share in (0.25, 0.24, None)] == [True, False, False]
 
 
-def test_an_attack_counts_from_zero_beside_one_that_may_be_as_rare_as_chance():
+def test_an_attack_counts_from_zero_beside_one_that_may_be_rarer_than_chance():
     attack = ImageExpectation(run="noisy", than="random", attack=True, at_least=3)
-    assert attack.share(0.6, 0.06, 0.1) == pytest.approx(10)
-    assert attack.share(0.6, 0.0, 0.1) is None
+    assert attack.share(0.6, 0.12, 0.1) == pytest.approx(5)
+    assert attack.share(0.6, 0.06, 0.1) == attack.share(0.6, 0.0, 0.1) == pytest.approx(6)
+    assert not attack.met(attack.share(0.1, 0.006, 0.1))  # who guesses follows no row, however seldom the other errs
     assert str(attack) == "follows rows at least 3 times as often as random"
 
 
@@ -46,6 +47,60 @@ def test_a_claim_that_is_missed_comes_with_the_number_that_misses_it():
         (True, 3.0),
         (False, None),  # which class the birds are stands nowhere
     ]
+
+
+RANDOM = Run(noise=ImageNoise(kind="random"))
+RANDOM_SAMPLE_WISE = Run(noise=ImageNoise(kind="random", form="sample-wise"))
+CONTROLLED = ImageStudy(
+    claim="",
+    source="",
+    runs={
+        "clean": Run(),
+        "class-wise": Run(noise=ImageNoise()),
+        "sample-wise": Run(noise=ImageNoise(form="sample-wise")),
+        "random": RANDOM,
+        "random by photo": RANDOM_SAMPLE_WISE,
+    },
+    expectations=(
+        ImageExpectation(run="*-wise", than="clean", at_most=0.25),
+        ImageExpectation(run="random*", than="clean", at_least=0.5),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("random", "by_photo", "met"),
+    [
+        (0.9, 0.9, {"class-wise": (True, 0.125), "sample-wise": (True, 0.125)}),
+        (0.2, 0.9, {"class-wise": (False, None), "sample-wise": (True, 0.125)}),  # it hides as much without learning
+        (0.9, 0.2, {"class-wise": (True, 0.125), "sample-wise": (False, None)}),
+        (None, 0.9, {"class-wise": (False, None), "sample-wise": (True, 0.125)}),  # nobody looked
+    ],
+)
+def test_noise_hides_nothing_that_random_noise_of_its_form_hides_as_well(random, by_photo, met):
+    last = {"clean": 0.9, "class-wise": 0.2, "sample-wise": 0.2, "random": random, "random by photo": by_photo}
+    runs = {
+        name: {"accuracy": {"last": {"mean": value}}, "chance": 0.1}
+        for name, value in last.items()
+        if value is not None
+    }
+    claims = expectations(CONTROLLED, runs)
+    found = {
+        name: one and (one.met, one.value and round(one.value, 6)) for name in met for one in [claim(claims, name)]
+    }
+    assert found == met
+
+
+def claim(claims, run):
+    """The only claim about a run."""
+    (found,) = [one for words, one in claims.items() if words.startswith(f"{run} learns")]
+    return found
+
+
+def test_what_was_not_run_is_not_met_and_of_an_absent_set_nothing_is_claimed():
+    claims = expectations(CONTROLLED, {}, absent=["class-wise", "random", "random by photo"])
+    assert claims == {"sample-wise learns at most 0.25 of what clean learns, last epoch (not run)": (False, None)}
+    assert expectations(CONTROLLED, {}, absent=["clean"]) == {}
 
 
 def test_a_study_with_mistakes_lists_them_all():
@@ -76,7 +131,8 @@ def test_a_cost_is_the_time_of_learning_over_that_of_training():
     words = "noisy costs at most 0.1 of its training"
     assert cost_expectations(study, {"noisy": {"learning": 10.0, "training": 100.0}}) == {words: (True, 0.1)}
     assert cost_expectations(study, {"noisy": {"learning": 12.0, "training": 100.0}}) == {words: (False, 0.12)}
-    assert cost_expectations(study, {"clean": {"learning": 0.0, "training": 100.0}}) == {}
+    assert cost_expectations(study, {}) == {f"{words} (not run)": (False, None)}
+    assert cost_expectations(study, {}, absent=["noisy"]) == {}
 
 
 @pytest.mark.parametrize(
