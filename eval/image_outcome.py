@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.cells import CellMissingError
 from eval.claims import NOT_RUN, Found, said
 from eval.figures import draw
+from eval.image_data import StudyImages
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
 from eval.image_noise import passes
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
@@ -105,7 +106,8 @@ def _measure(
     if len(test.names) <= SHOWN:
         measured |= {"classes": list(test.names), "confusion": confusion([found[-1] for found in predictions], test)}
     if any(noise.kind != "random" for noise in noises):
-        measured["passes"] = _passes(plan, run, noises, data)
+        trained = run.longer * images.size_of(data).train.epochs * measured["photos"]["training"]
+        measured["passes"] = {"learning": _passes(images, noises, data) / len(seeds), "training": trained}
     shown = dict.fromkeys(label for other in images.study.runs.values() for label in other.classes or ())
     measured["recognized"] = {label: recognized(measured, label) for label in shown}
     if run.triggered:
@@ -199,12 +201,13 @@ def _noise(plan: Plan, noise: ImageNoise, data: str) -> Json:
     }
 
 
-def _passes(plan: Plan, run: Run, noises: Sequence[ImageNoise], data: str) -> Json:
-    """Photos that went through a network and back: while the noise was learnt, the mean over seeds, and in one training."""
-    images, size = loaded(plan), loaded(plan).size_of(data)
-    photos = len(images.photos_of(run)[1])
-    learning = [passes(noise, size, photos, images.bank(noise, data)[1].rounds) for noise in noises]
-    return {"learning": sum(learning) / len(seeds_of(plan)), "training": run.longer * size.train.epochs * photos}
+def _passes(images: StudyImages, noises: Sequence[ImageNoise], data: str) -> int:
+    """Photos that went through a source model and back while the noises were learnt."""
+    total = 0
+    for noise in noises:
+        name, photos, _ = images.set_of(noise.learnt_on or data)
+        total += passes(noise, images.size_of(name), len(photos), images.bank(noise, data)[1].rounds)
+    return total
 
 
 def _settings(plan: Plan, runs: dict[str, Json]) -> Json:

@@ -73,6 +73,9 @@ def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_s
     assert noisy["recognized"] == {"bird": noisy["confusion"][2][2]}
     assert 0 <= noisy["attack_success"]["mean"] <= 1
     assert "attack_success" not in found["runs"]["clean"]
+    assert noisy["passes"]["training"] == 40
+    assert noisy["passes"]["learning"] % noisy["noise"][0]["rounds"] == 0
+    assert "passes" not in found["runs"]["clean"]
     assert {name: len(run["curves"]["loss"]) for name, run in found["runs"].items()} == {
         "clean": 1,
         "noisy": 1,
