@@ -33,11 +33,14 @@ def folder_of(plan: Plan) -> Path:
 
 
 def command_of(plan: Plan) -> list[str]:
-    """The words that repeat the plan's run: what determines its numbers, not where they are written."""
+    """The words that repeat the plan's run, on any machine: what determines its numbers, not where they are written.
+
+    The precision is always among them: left out, it is whatever is faster on the machine that repeats the run.
+    """
     words = ["python", "-m", "eval", f"{plan.recipe.parent.name}/{plan.recipe.name}"]
     usual = Plan(recipe=plan.recipe, data=plan.data, out=plan.out)
     options = {name: name for name in ("scale", "seeds", "precision", "adversary")} | {"data": "stand_in"}
     for option, name in options.items():
-        if getattr(plan, name) != getattr(usual, name):
+        if name == "precision" or getattr(plan, name) != getattr(usual, name):
             words += [f"--{option}", str(getattr(plan, name))]
     return words

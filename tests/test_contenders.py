@@ -88,10 +88,11 @@ def test_an_expectation_reads_as_a_sentence_and_fits_names_by_pattern():
 
 def test_a_plan_is_repeated_by_what_determines_its_numbers(tmp_path):
     plan = Plan(recipe=tmp_path / "recipes" / "face_full.py", data=tmp_path, out=tmp_path)
-    assert command_of(plan) == ["python", "-m", "eval", "recipes/face_full.py"]
+    assert command_of(plan) == ["python", "-m", "eval", "recipes/face_full.py", "--precision", "bf16"]
     other = replace(plan, scale="smoke", seeds=2, precision="fp32")
     assert command_of(other)[4:] == ["--scale", "smoke", "--seeds", "2", "--precision", "fp32"]
     swept = replace(plan, adversary="resnet-18-narrow", scale="smoke")
-    assert command_of(swept)[4:] == ["--scale", "smoke", "--adversary", "resnet-18-narrow"]
+    words = ["--scale", "smoke", "--precision", "bf16", "--adversary", "resnet-18-narrow"]
+    assert command_of(swept)[4:] == words
     assert folder_of(swept) == tmp_path / "face_full-resnet-18-narrow-smoke"
     assert folder_of(replace(plan, stand_in="casia-webface")) == tmp_path / "face_full-casia-webface"
