@@ -25,7 +25,7 @@ from sklearn.metrics import roc_auc_score
 from eval.data import StudyData
 from faceguard.bank import NoiseBank
 from faceguard.decode import resize_faces
-from faceguard.device import make_fabric
+from faceguard.device import ChosenPrecision, make_fabric
 from faceguard.errors import PhotoError
 from faceguard.faces import add_levels
 from faceguard.identification import classify
@@ -64,7 +64,7 @@ def visibility(data: StudyData, noise: str) -> dict[str, Any]:
     picked = _evenly(len(clean), SAMPLE)
     found = [quality(clean.pixels[i], noisy.pixels[i]) for i in picked]
     photos = [] if data.study.upload is None else photo_qualities(data, bank)
-    told = detect(clean, noisy, seed=data.study.data_seed)
+    told = detect(clean, noisy, seed=data.study.data_seed, precision=data.precision)
     return {
         "epsilon_levels": round(255 * bank.epsilon, 2),
         "cells": bank.cells,
@@ -104,11 +104,11 @@ def photo_qualities(data: StudyData, bank: NoiseBank) -> list[Quality]:
     return found
 
 
-def detect(clean: Faces, noisy: Faces, *, seed: int) -> Detection:
+def detect(clean: Faces, noisy: Faces, *, seed: int, precision: ChosenPrecision) -> Detection:
     """Have a detector learn ``noisy`` from ``clean`` faces of half of the identities, and try it on both halves."""
     half, other = _halves(clean.names)
     known, unseen = (_labelled(clean, noisy, names) for names in (half, other))
-    fabric = make_fabric(device="cpu", precision="auto")
+    fabric = make_fabric(device="cpu", precision=precision)
     model = build("resnet-18", identities=2, size=SIZE, width=WIDTH, seed=seed)
     loud = _labelled(clean, _louder(clean, noisy), half)
     fit(fabric, model, loud, replace(DETECTOR, epochs=LOUD_EPOCHS), seed=seed)
