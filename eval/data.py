@@ -19,6 +19,7 @@ from faceguard.controls import phase_randomized, random_bank
 from faceguard.decode import load_records
 from faceguard.device import ChosenPrecision, generator
 from faceguard.doubts import doubts_about
+from faceguard.errors import DataError
 from faceguard.identities import Faces, split
 from faceguard.noise import Round
 from faceguard.readers.record import Record
@@ -30,7 +31,10 @@ SIZE = 112
 
 @dataclass(kw_only=True)
 class StudyData:
-    """Everything that the conditions of one study share; read once, the banks when first needed."""
+    """Everything that the conditions of one study share; read once, the banks when first needed.
+
+    Raises DataError when a condition protects as many identities as there are, or more, or none.
+    """
 
     study: FaceStudy
     folder: Path
@@ -50,11 +54,23 @@ class StudyData:
         upload = self.study.upload
         faces = load_records(records, size=SIZE) if upload is None else _uploaded(records, upload, rows={})
         self.train, self.test = split(faces, seed=self.study.data_seed)
+        for condition in self.study.conditions:  # before anything is trained
+            self.protected(condition)
 
     def protected(self, condition: Condition) -> list[str]:
-        """The identities that are protected: drawn by the study's seed, so that a larger share contains a smaller one."""
-        count = len(self.train.names) if condition.protected is None else condition.protected
-        return draw_protected(self.train.names, count, seed=self.study.data_seed)
+        """The identities that are protected: drawn by the study's seed, so that a larger share contains a smaller one.
+
+        Raises DataError for a count that leaves nobody unprotected, or nobody protected.
+        """
+        names, count = self.train.names, condition.protected
+        if count is None:
+            return list(names)
+        if not 0 < count < len(names):
+            raise DataError(
+                f"The condition {condition.name!r} protects {count} of the identities of {self.study.faces}, which has"
+                f" {len(names)}; state fewer than {len(names)} and at least 1, or protected=None, which protects everybody."
+            )
+        return draw_protected(names, count, seed=self.study.data_seed)
 
     def bank(self, noise: str) -> NoiseBank:
         """The bank of this name; the study's own are learnt once and kept."""

@@ -108,7 +108,7 @@ def arm_faces(
 
 
 def draw_protected(names: Sequence[str], count: int, *, seed: int) -> list[str]:
-    """``count`` of the identities, drawn at random, in the order of ``names``."""
+    """``count`` of the identities, drawn at random, in the order of ``names``; all of them where there are no more."""
     drawn = torch.randperm(len(names), generator=generator(seed, "protected"))[:count]
     return [names[i] for i in sorted(drawn.tolist())]
 

@@ -72,6 +72,15 @@ def test_a_larger_share_contains_a_smaller_one(data, trainings, tmp_path):
     assert drawn[0] < drawn[1] < drawn[2]
 
 
+@pytest.mark.parametrize("count", [0, 4, 50])
+def test_a_count_that_leaves_nobody_on_one_side_is_refused_before_anything_is_trained(data, trainings, tmp_path, count):
+    """Else everybody is protected, without a word, under the name of a part."""
+    sentence = rf"protects {count} of the identities of people, which has 4; state fewer than 4 .* or protected=None"
+    with pytest.raises(DataError, match=sentence):
+        loaded(data, tmp_path, replace(TWO, protected=3), replace(TWO, protected=count))
+    assert len(loaded(data, tmp_path, replace(TWO, protected=3)).protected(replace(TWO, protected=3))) == 3
+
+
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_a_share_of_each_ones_photos_carries_noise(data, trainings, tmp_path, share):
     found = loaded(data, tmp_path)

@@ -19,6 +19,8 @@ from faceguard.readers.synthetic import synthetic_faces
 from faceguard.train import TrainSettings
 from faceguard.uploads import Upload
 
+ONE = replace(TWO, protected=1)
+
 
 def noisy(faces: Faces, levels: int) -> Faces:
     """Every photo with a square pattern of its identity's own."""
@@ -119,7 +121,7 @@ def of_photos(photos, monkeypatch, tmp_path):
 
     def measure(bank):
         monkeypatch.setattr("eval.data.WITH_THE_PACKAGE", {"shipped": lambda: bank})
-        return visibility(loaded(photos, tmp_path, TWO, faces="faces", upload=Upload()), "shipped")
+        return visibility(loaded(photos, tmp_path, ONE, faces="faces", upload=Upload()), "shipped")
 
     return measure
 
