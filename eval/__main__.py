@@ -14,7 +14,7 @@ from rich.table import Table
 from eval import banks, engine, image_engine
 from eval.banks import BankRecipe
 from eval.claims import outcome
-from eval.experiment import FaceStudy, load_recipe
+from eval.experiment import Experiment, FaceStudy, load_recipe
 from eval.image_outcome import conclude_images
 from eval.image_study import ImageStudy
 from eval.jobs import Cluster, run_jobs
@@ -29,10 +29,12 @@ from faceguard.noise import Round
 from faceguard.outputs import write_json
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+ABOUT_CELLS = {"seeds": None, "only": "*", "judge": False, "cluster": None, "data": None}  # option -> as when left out
 
 
 @app.command()
 def run(
+    context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="A file of recipes/.")],
     scale: Annotated[
         Scale, typer.Option(help="smoke: seconds; small: two cores; full: the paper's settings.")
@@ -58,29 +60,24 @@ def run(
 ) -> None:
     """Run every cell that is not in OUT/cells yet, then write OUT/RECIPE: result.json, run.json and report.html.
 
+    A recipe of a bank is learnt as OUT/RECIPE.safetensors. At scales other than small, their names end in the scale.
     Interrupted, the same command goes on where it stopped; several at once share the work.
     """
     study = load_recipe(recipe)
-    if adversary is not None and not isinstance(study, FaceStudy):
-        raise typer.BadParameter("only face studies have adversaries; leave --adversary out.")
-    arithmetic = fastest_precision() if precision == "auto" else precision
-    where = (folder or Path(os.environ.get("FACEGUARD_DATA", "."))).absolute()
-    if isinstance(study, BankRecipe):
-        path = out / f"{recipe.stem}.safetensors"
-        scaled = study.at(scale)
-        faces = banks.load_source(scaled, where)
-        banks.make(scaled, faces, path, precision=arithmetic, progress=_say_round)
-        return
+    _refuse_ignored(study, context.params)
     plan = Plan(
         recipe=recipe.absolute(),
-        data=where,
+        data=(folder or Path(os.environ.get("FACEGUARD_DATA", "."))).absolute(),
         out=out,
         scale=scale,
         seeds=seeds,
-        precision=arithmetic,
+        precision=fastest_precision() if precision == "auto" else precision,
         stand_in=data,
         adversary=adversary,
     )
+    if isinstance(study, BankRecipe):
+        _learn(study.at(scale), plan)
+        return
     if isinstance(study, SurvivalStudy):
         _survive(study.at(scale), plan, jobs)
         return
@@ -89,6 +86,23 @@ def run(
         _run_cells(image_engine if images else engine, plan, only, jobs, cluster)
     if judge or only == "*":
         (_conclude_images if images else _conclude)(plan, read_only=judge)
+
+
+def _refuse_ignored(study: Experiment, given: Mapping[str, Any]) -> None:
+    """Raise BadParameter for options that say nothing about such a recipe: obeyed in silence, they would mislead."""
+    if given["adversary"] is not None and not isinstance(study, FaceStudy):
+        raise typer.BadParameter("only face studies have adversaries; leave --adversary out.")
+    ignored = [f"--{name}" for name, usual in ABOUT_CELLS.items() if given[name] != usual]
+    if ignored and isinstance(study, BankRecipe | SurvivalStudy):
+        kind = "learns a noise bank" if isinstance(study, BankRecipe) else "measures photos"
+        raise typer.BadParameter(f"this recipe {kind} and has no cells; leave {' and '.join(ignored)} out.")
+
+
+def _learn(recipe: BankRecipe, plan: Plan) -> None:
+    """Learn the bank of a recipe; like a report, it has a name of its own at every scale."""
+    folder = folder_of(plan)
+    path = folder.with_name(f"{folder.name}.safetensors")
+    banks.make(recipe, banks.load_source(recipe, plan.data), path, precision=plan.precision, progress=_say_round)
 
 
 def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: Cluster | None) -> None:

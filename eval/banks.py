@@ -72,12 +72,16 @@ def load_source(recipe: BankRecipe, data: Path) -> Faces:
     return load_records(find_source(recipe, data))
 
 
-def find_set(data: Path, name: str) -> list[Record]:
-    """The photos of the face set ``name`` in the data folder, none decoded; raises DataError when it is absent or damaged."""
+def find_set(data: Path, name: str, *, replaceable: bool = False) -> list[Record]:
+    """The photos of the face set ``name`` in the data folder, none decoded; raises DataError when it is absent or damaged.
+
+    ``replaceable``: another set may be named with --data, which the message then says.
+    """
     if not (data / name).exists():
+        other = ", or another face set in it with --data NAME" if replaceable else ""
         raise DataError(
-            f"{data / name} does not exist; name the data folder with FACEGUARD_DATA or --folder, or another face set in it"
-            " with --data NAME. docs/data.md says what the folder holds."
+            f"{data / name} does not exist; name the data folder with FACEGUARD_DATA or --folder{other}."
+            " docs/data.md says what the folder holds."
         )
     return readers.find(data / name)
 

@@ -49,7 +49,7 @@ class StudyData:
     _sources: dict[BankRecipe, Faces] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        records = LIMITS[self.scale].apply(banks.find_set(self.folder, self.study.faces))
+        records = LIMITS[self.scale].apply(banks.find_set(self.folder, self.study.faces, replaceable=True))
         self._records = {record.key: record for record in records}
         upload = self.study.upload
         faces = load_records(records, size=SIZE) if upload is None else _uploaded(records, upload, rows={})
