@@ -105,7 +105,7 @@ def cell_of(plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False)
 
 @cache
 def loaded(plan: Plan) -> StudyData:
-    """The plan's study and its faces, read once per process."""
+    """The plan's study and its faces, read once per process; raises DataError for a study that cannot be run so."""
     study = load_recipe(plan.recipe)
     if not isinstance(study, FaceStudy):
         raise DataError(f"{plan.recipe} states a noise bank and no study, so it has no cells.")
@@ -113,13 +113,29 @@ def loaded(plan: Plan) -> StudyData:
         study = replace(study, faces=plan.stand_in)
     if plan.adversary is not None:
         study = study.against(plan.adversary)
+    study = study.at(plan.scale)
+    if plan.scale != "smoke":  # there all networks are alike, and nothing is claimed
+        _refuse_twins(plan, study)
     return StudyData(
-        study=study.at(plan.scale),
+        study=study,
         folder=plan.data,
         banks_folder=plan.out / "banks",
         scale=plan.scale,
         precision=plan.precision,
     )
+
+
+def _refuse_twins(plan: Plan, study: FaceStudy) -> None:
+    """Raise DataError for conditions whose adversaries are the same under two names, as some are at scale full."""
+    first: dict[tuple[Adversary, Condition], str] = {}
+    for condition in study.conditions:
+        alike = contender_of(plan, condition).adversary, replace(condition, adversary="", seeds=None)
+        if alike in first:
+            raise DataError(
+                f"At scale {plan.scale} the conditions {first[alike]!r} and {condition.name!r} are the same: they would count"
+                f" one training twice. Leave one of them out of {plan.recipe.name}."
+            )
+        first[alike] = condition.name
 
 
 @cache

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
+from studies import SMALL as TINY
+from studies import data, study, trainings  # noqa: F401
 
 from eval.adversaries import SMALL as RESNET_SMALL
 from eval.banks import BankRecipe
 from eval.contenders import SMALL, contenders
-from eval.experiment import Condition, Expectation, FaceStudy
+from eval.experiment import Condition, Contender, Expectation, FaceStudy
 from eval.plan import Plan, command_of, folder_of
 from eval.scales import LIMITS, Limits
 from faceguard.adversary import Scratch
@@ -24,21 +27,75 @@ def test_every_scale_knows_the_same_adversaries():
     assert contenders("small") is SMALL
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_smoke_is_tiny_and_full_is_the_papers_size(name):
-    def trainings(adversary):
-        inner = [getattr(adversary, field, None) for field in ("then", "train")]
-        return [
-            part for one in inner if one is not None for part in ([one] if hasattr(one, "epochs") else trainings(one))
-        ]
+def lengths(adversary):
+    """The settings of every training in it."""
+    inner = [getattr(adversary, field, None) for field in ("then", "train")]
+    return [part for one in inner if one is not None for part in ([one] if hasattr(one, "epochs") else lengths(one))]
 
-    for scale, epochs in (("smoke", 2), ("full", 50)):
-        assert {one.epochs for one in trainings(contenders(scale)[name].adversary)} <= {epochs}
-    assert len(contenders("smoke")[name].seeds) == 1
+
+def network(adversary):
+    """The network that is trained from scratch, by whatever adversary goes on as one; None when there is none."""
+    return adversary if isinstance(adversary, Scratch) else getattr(adversary, "then", None)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_smoke_is_tiny_with_one_seed(name):
+    adversary = contenders("smoke")[name].adversary
+    assert contenders("smoke")[name].seeds == (0,)
+    assert {(one.epochs, one.batch_size) for one in lengths(adversary)} <= {(2, 8)}
+    if found := network(adversary):
+        assert (found.width, found.size) == (8, 80 if found.model == "inception-resnet-v1" else 32)
+
+
+FULL = {
+    "resnet-18": (64, 50),
+    "resnet-18-narrow": (32, 50),
+    "resnet-18-narrow-long": (32, 150),
+    "resnet-18-at-112": (32, 50),
+    "resnet-18-narrow-arcface": (32, 50),
+    "inception-resnet-v1": (64, 50),
+    "mobilefacenet": (64, 50),
+    "averaging": (32, 50),
+    "projecting": (32, 50),
+    "noise-augmented": (32, 50),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_full_has_the_papers_size_and_epochs_and_keeps_narrow_narrow_and_long_long(name):
     adversary = contenders("full")[name].adversary
-    if isinstance(adversary, Scratch):
-        assert (adversary.width, adversary.size) == (64, 112)
+    assert contenders("full")[name].seeds == SMALL[name].seeds
+    found = network(adversary)
+    assert (found is None) == (name not in FULL)
+    if found:
+        assert (found.width, found.train.epochs) == FULL[name]
+        assert (found.size, found.head) == (112, network(SMALL[name].adversary).head)
+    for training in lengths(adversary):
+        assert (training.epochs, training.batch_size) == (FULL.get(name, (0, 50))[1], 64)
+
+
+def test_what_differs_at_small_differs_at_full_but_for_pixels_that_were_spared():
+    full = {name: one.adversary for name, one in contenders("full").items()}
+    alike = [(a, b) for a, b in combinations(full, 2) if full[a] == full[b]]
+    assert alike == [("resnet-18-narrow", "resnet-18-at-112")]
     assert contenders("small")["resnet-18"].adversary == RESNET_SMALL
+
+
+def test_conditions_that_are_the_same_under_two_names_are_refused_at_full_and_not_at_smoke(
+    study, trainings, monkeypatch
+):
+    """Else one training stands in the result twice, as if two adversaries agreed."""
+    larger = replace(TINY, size=48)
+    monkeypatch.setattr(
+        "eval.contenders.SMALL", {name: Contender(adversary=one) for name, one in (("small", TINY), ("large", larger))}
+    )
+    both = "(Condition(adversary='small', protected=2), Condition(adversary='large', protected=2, seeds=(1,)))"
+    code, _, err = study("--scale", "full", "--only", "*clean", conditions=both)
+    assert (code, trainings) == (1, [])
+    assert "'small, none, shipped, 2 protected' and 'large, none, shipped, 2 protected' are the same" in err
+    assert "Leave one of them out of tiny.py." in err
+    for scale in ("smoke", "small"):
+        assert study("--scale", scale, "--only", "*/0/clean", conditions=both.replace("(1,)", "(0,)"))[0] == 0
 
 
 def test_limits_take_the_first_photos_of_the_first_people():
