@@ -11,7 +11,7 @@ Drawn as ``faceguard.plots`` draws: the same result gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from faceguard.plots import COLOURS, STYLES, new_figure, save_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 Json = Mapping[str, Any]
 COLUMNS = 4  # confusions side by side
@@ -49,12 +50,21 @@ def _bars(runs: Json) -> Figure:
         axes.plot(*zip(*told, strict=True), "D", color=COLOURS[1], label="paper, full scale")
     for place, value in zip(places, last, strict=True):
         axes.text(value + 1, place, f"{value:.1f}", va="center", fontsize=8)
-    axes.axvline(100 * runs[names[0]]["chance"], color="#999999", linewidth=1, label="chance")
+    _draw_chance(axes, [100 * runs[name]["chance"] for name in names], places)
     axes.set_yticks(places, names, fontsize=8)
     axes.set_xlim(0, 105)
     axes.set_xlabel("Accuracy on clean test photos, %")
     axes.legend(fontsize=8, loc="lower right")
     return figure
+
+
+def _draw_chance(axes: Axes, chances: Sequence[float], places: NDArray[np.int64]) -> None:
+    """A line through all bars where chance is the same for all runs; else a piece of it beside each bar."""
+    look: dict[str, Any] = {"color": "#999999", "linewidth": 1, "label": "chance"}
+    if len(set(chances)) == 1:
+        axes.axvline(chances[0], **look)
+    else:
+        axes.vlines(chances, places - 0.45, places + 0.45, **look)
 
 
 def _curves(runs: Json) -> Figure:

@@ -40,3 +40,32 @@ def test_attack_success_takes_the_place_of_the_curves(tmp_path, monkeypatch):
     runs = {f"noisy, {share:.0%}": run(share, 0.5, attack_success={"mean": share / 2}) for share in (0, 0.6, 1)}
     _, right = drawn(runs, tmp_path, monkeypatch)
     assert right == {"noisy": [[0, 0], [60, 30], [100, 50]]}
+
+
+def bars(chances, tmp_path, monkeypatch):
+    """The axes of a figure of bars, of runs whose chances these are."""
+    kept = []
+    monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
+    runs = {
+        f"run {i}": run(0.0, 0.5) | {"chance": chance, "accuracy": {"last": {"mean": 0.5}, "best": {"mean": 0.6}}}
+        for i, chance in enumerate(chances)
+    }
+    draw({"title": "a title", "source": "a paper", "figure": "bars", "runs": runs}, tmp_path)
+    return kept[0].axes[0]
+
+
+def test_chance_that_differs_from_run_to_run_is_drawn_beside_each_bar(tmp_path, monkeypatch):
+    axes = bars([0.1, 0.01, 0.1], tmp_path, monkeypatch)
+    assert "chance" not in [line.get_label() for line in axes.lines]
+    (pieces,) = [one for one in axes.collections if one.get_label() == "chance"]
+    middles = {(round(piece[0][0], 6), round(piece[:, 1].mean(), 6)) for piece in pieces.get_segments()}
+    assert middles == {(10, 2), (1, 1), (10, 0)}  # the first run is on top
+    bar = {round(patch.get_y() + patch.get_height() / 2, 6) for patch in axes.patches}
+    assert bar == {0, 1, 2}
+
+
+def test_chance_that_is_the_same_for_all_runs_is_one_line(tmp_path, monkeypatch):
+    axes = bars([0.1, 0.1], tmp_path, monkeypatch)
+    (line,) = [line for line in axes.lines if line.get_label() == "chance"]
+    assert set(line.get_xdata()) == {10}
+    assert "chance" not in [one.get_label() for one in axes.collections]
