@@ -17,7 +17,7 @@ from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.controls import phase_randomized
-from faceguard.datasets import SetMissingError, load_set
+from faceguard.datasets import SetMissingError, list_set, load_set
 from faceguard.device import ChosenPrecision, generator, make_fabric
 from faceguard.errors import DataError
 from faceguard.identities import Faces, merge
@@ -57,6 +57,15 @@ class StudyImages:
             if self.stand_in is None:
                 raise
             return self.stand_in, *self._load(self.stand_in)
+
+    def at_hand(self, name: str) -> bool:
+        """Whether the set itself is in the folder; nothing is decoded. Raises DataError for a set that nobody knows."""
+        classes = self.size_of(name).classes
+        try:
+            list_set(name, self.folder, classes)
+        except SetMissingError:
+            return False
+        return True
 
     def photos_of(self, run: Run) -> tuple[str, Faces, Faces]:
         """A run's set by name, its training and clean test photos without noise, with the class that is joined to it."""

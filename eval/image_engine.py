@@ -95,10 +95,14 @@ def sets_of(run: Run) -> set[str]:
     return {run.data} | noises | ({run.joined[0]} if run.joined is not None else set())
 
 
+def _needed(study: ImageStudy) -> list[str]:
+    return list(dict.fromkeys(name for run in study.runs.values() for name in sorted(sets_of(run))))
+
+
 def missing_sets(plan: Plan) -> dict[str, str]:
     """The study's sets that are absent, with nothing to stand in for them: name and what to do, a sentence."""
     images, missing = loaded(plan), {}
-    for name in dict.fromkeys(name for run in images.study.runs.values() for name in sets_of(run)):
+    for name in _needed(images.study):
         try:
             images.set_of(name)
         except SetMissingError as error:
@@ -133,11 +137,11 @@ def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = F
 
 @cache
 def loaded(plan: Plan) -> StudyImages:
-    """The plan's study and its photos, read once per process."""
+    """The plan's study and its photos, read once per process; raises DataError for a stand-in that cannot be one."""
     study = load_recipe(plan.recipe)
     if not isinstance(study, ImageStudy):
         raise DataError(f"{plan.recipe} states no classification study, so it has no such cells.")
-    return StudyImages(
+    images = StudyImages(
         study=study,
         folder=plan.data,
         noises_folder=plan.out / "image-noises",
@@ -145,3 +149,19 @@ def loaded(plan: Plan) -> StudyImages:
         precision=plan.precision,
         stand_in=plan.stand_in,
     )
+    if images.stand_in is not None:
+        _check_stand_in(images, images.stand_in)
+    return images
+
+
+def _check_stand_in(images: StudyImages, name: str) -> None:
+    """Raise DataError for a ``--data`` that is unknown, absent or replaces nothing: the report would be named after it."""
+    needed = _needed(images.study)
+    if not images.at_hand(name):
+        raise DataError(
+            f"{name} cannot stand in for another set: it is not in {images.folder}; name one that is there."
+        )
+    if all(images.at_hand(one) for one in needed):
+        raise DataError(
+            f"--data {name} replaces nothing: the study needs {', '.join(needed)}, all at hand; leave it out."
+        )

@@ -50,11 +50,11 @@ def every_set(tmp_path_factory):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_runs_at_smoke(recipe, image_study, every_set, tmp_path):
-    code, _, err = image_study(recipe, "--data", "cifar10", folder=every_set)
+    code, _, err = image_study(recipe, folder=every_set)
     assert code == 0, err
-    found = result(tmp_path, f"{recipe.stem}-cifar10-smoke")
+    found = result(tmp_path, f"{recipe.stem}-smoke")
     assert found["runs"].keys() == load_recipe(recipe).runs.keys()
-    assert (tmp_path / "runs" / f"{recipe.stem}-cifar10-smoke" / "figure.svg").is_file()
+    assert (tmp_path / "runs" / f"{recipe.stem}-smoke" / "figure.svg").is_file()
 
 
 def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_study, tmp_path):
@@ -142,6 +142,33 @@ def test_mistakes_are_sentences(image_study, tmp_path):
     code, _, err = image_study(TINY, "--out", tmp_path / "tiny.py" / "runs")
     assert code == 1
     assert "tiny.py/runs/cells cannot be read or written (Not a directory); check its path" in err
+
+
+def test_a_set_stands_in_for_one_that_is_absent_in_a_report_of_that_name(image_study, tmp_path):
+    code, _, err = image_study(TINY, "--data", "cifar10")
+    assert (code, err) == (0, "")
+    found = result(tmp_path, "tiny-cifar10-smoke")
+    assert (found["runs"]["far"]["data"], found["settings"]["stand_in"]) == ("cifar10", "cifar10")
+
+
+HERE = TINY.replace('data="svhn"', 'data="cifar10"')
+
+
+@pytest.mark.parametrize("words", [(), ("--only", "clean/*"), ("--judge",)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "recipe", "sentence"),
+    [
+        ("cifar10", HERE, "--data cifar10 replaces nothing: the study needs cifar10, all at hand; leave it out."),
+        ("nonsense", TINY, "There is no image set 'nonsense'; there are svhn, cifar10"),
+        ("nonsense", HERE, "There is no image set 'nonsense'"),
+        ("cifar100", TINY, "cifar100 cannot stand in for another set: it is not in"),
+    ],
+)
+def test_a_stand_in_that_would_only_name_the_report_is_refused(image_study, tmp_path, words, name, recipe, sentence):
+    code, _, err = image_study(recipe, "--data", name, *words)
+    assert code == 1
+    assert sentence in err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_ledger_has_a_row_for_every_run(image_study, tmp_path):
