@@ -51,28 +51,12 @@ def page(results: Path) -> str:
     return "\n".join([HEADER, *("\n".join(_entry(name, entry)) for name, entry in entries.items())])
 
 
-def numbers(results: Path) -> list[float]:
-    """Every number in the ledger, for whoever checks a quotation."""
-    return [value for path in sorted(results.glob("*.json")) for value in _numbers(json.loads(path.read_text("utf-8")))]
-
-
 def _without_curves(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_curves(part) for key, part in value.items() if key not in LEFT_OUT}
     if isinstance(value, list):
         return [_without_curves(part) for part in value]
     return round(value, 5) if isinstance(value, float) else value
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from _numbers(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _numbers(part)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield float(value)
 
 
 def _entry(name: str, entry: Json) -> Iterator[str]:

@@ -1,15 +1,11 @@
 """The ledger holds every number that is quoted, and its page is made of it."""
 
 import json
-import re
-from pathlib import Path
 
 import pytest
 
 from eval import ledger
 from faceguard.errors import DataError
-
-ROOT = Path(__file__).parents[1]
 
 
 def rate(mean, *, low=None, high=None):
@@ -138,12 +134,3 @@ def test_the_command_says_so_in_a_sentence_and_writes_nothing(tmp_path, monkeypa
 
 def test_the_page_in_docs_is_made_of_the_ledger():
     assert ledger.PAGE.read_text(encoding="utf-8") == ledger.page(ledger.RESULTS)
-
-
-def test_every_number_in_the_readmes_results_is_in_the_ledger():
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Results")[1].split("\n## ")[0]
-    quoted = re.findall(r"(?<![\d.])\d\.\d{2,4}(?![\d.])", section)
-    known = ledger.numbers(ledger.RESULTS)
-    assert len(quoted) > 10
-    strange = [text for text in quoted if not any(f"{value:.{len(text) - 2}f}" == text for value in known)]
-    assert not strange, f"these numbers of the README are not in results/: {strange}"

@@ -1,0 +1,150 @@
+"""What README quotes as results stands in results/: a table's row is one condition, a paragraph's numbers are its entries'."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from eval.ledger import RESULTS
+
+README = Path(__file__).parents[1] / "README.md"
+NUMBER = re.compile(r"(?<![\d.])\d\.\d{2,4}(?![\d.])")
+SHARE = re.compile(r"(\d\.\d{2,4})\s+of\s+(?:a\s+clean\s+)?(\d\.\d{2,4})")  # of the noisy arm, of the clean one
+SEEDS = {"one seed": 1, "three seeds": 3}
+ENTRIES = {  # how a paragraph with numbers begins: the entries that they are from
+    "Asked only among the protected": ("photo-space", "noise-survival"),
+    "On aligned crops, against noise": (
+        "face-adversaries",
+        "face-countermeasures",
+        "face-countermeasures-resnet-18-narrow",
+        "face-noise-seeds",
+        "face-shares-resnet-18-narrow",
+    ),
+    "Noise may protect only because": ("face-presence", "face-shares"),
+    "On CIFAR-10 at scale small": (
+        "adversarial-training",
+        "cifar10-costly-countermeasures",
+        "cifar10-countermeasures",
+        "cifar10-noise-types",
+        "generation-methods",
+        "percentages",
+        "several-classes",
+        "single-class",
+    ),
+    "`eval-lfw` with SFace": ("face-adversaries",),
+}
+
+
+@pytest.fixture(scope="module")
+def entries():
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+
+
+def parts():
+    """The table's rows and the paragraphs of README's results that hold numbers, each as one line."""
+    section = README.read_text(encoding="utf-8").split("## Results")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|") and NUMBER.search(line)]
+    others = [" ".join(part.split()) for part in section.split("\n\n") if NUMBER.search(part) and part[:1] != "|"]
+    return rows, others
+
+
+def says(text, value):
+    """Whether ``text`` is ``value`` rounded to as many digits; a half may go either way."""
+    places = len(text.split(".")[1])
+    return abs(float(text) - value) <= 0.5 * 10**-places + 1e-9
+
+
+def quoted(condition):
+    """A condition's numbers by the columns of README's table: protected, others, LFW."""
+    arms = [condition["arms"][arm] for arm in ("clean", "random", "error-minimizing")]
+    found = [arm["recognition"]["protected"]["last"] for arm in arms] + [arms[2]["recognition"]["protected"]["best"]]
+    others = [arm["recognition"]["others"]["last"] for arm in arms[::2] if "others" in arm["recognition"]]
+    lfw = [arm["lfw"]["auc"] for arm in arms[::2] if "lfw" in arm]
+    return [[one["mean"] for one in column] for column in (found, others, lfw)]
+
+
+def is_row_of(row, condition):
+    """Whether all that the row says is the condition's: every number in its place, the verdict, and how many seeds."""
+    cells = [cell.strip() for cell in row.strip().strip("|").split("|")]
+    seeds = [count for words, count in SEEDS.items() if words in cells[1]]
+    if cells[3].replace("**", "").split(":")[0] != condition["verdict"] or len(condition["seeds"]) not in (
+        seeds or [1]
+    ):
+        return False
+    for cell, values in zip((cells[2], *cells[4:]), quoted(condition), strict=True):
+        texts = NUMBER.findall(cell)  # a column may be left blank, but for the protected
+        if (texts or cell == cells[2]) and not (len(texts) == len(values) and all(map(says, texts, values))):
+            return False
+    return True
+
+
+def conditions_of(row, entries):
+    return [one["name"] for entry in entries.values() for one in entry.get("conditions", ()) if is_row_of(row, one)]
+
+
+def values(entry):
+    """What prose quotes of an entry: means, medians, shares and chance; neither intervals nor single seeds."""
+    for condition in entry.get("conditions", ()):
+        for arm in condition["arms"].values():
+            yield from (one["mean"] for group in arm["recognition"].values() for one in group.values())
+            yield from (arm["lfw"][what]["mean"] for what in ("auc", "accuracy") if "lfw" in arm)
+    for run in entry.get("runs", {}).values():
+        yield from (run["accuracy"]["last"]["mean"], run["chance"], *run["recognized"].values())
+    for noises in entry.get("folders", {}).values():
+        yield from (one["median"] for curves in noises.values() for curve in curves.values() for one in curve.values())
+
+
+def shares(entry):
+    """Rank-1 of the error-minimizing arm, at its last or best epoch, and the clean arm's, for every condition and group."""
+    for condition in entry.get("conditions", ()):
+        clean, noisy = (condition["arms"][arm]["recognition"] for arm in ("clean", "error-minimizing"))
+        for group, found in noisy.items():
+            yield from ((found[epoch]["mean"], clean[group]["last"]["mean"]) for epoch in ("last", "best"))
+
+
+def strange(paragraph, entries):
+    """The numbers of a paragraph, and its shares of the clean arm, that its entries do not hold."""
+    (theirs,) = [[entries[name] for name in names] for start, names in ENTRIES.items() if paragraph.startswith(start)]
+    known = [value for entry in theirs for value in values(entry)]
+    pairs = [pair for entry in theirs for pair in shares(entry)]
+    alone = [text for text in NUMBER.findall(paragraph) if not any(says(text, value) for value in known)]
+    together = [pair for pair in SHARE.findall(paragraph) if not any(all(map(says, pair, one)) for one in pairs)]
+    return alone + [f"{noisy} of {clean}" for noisy, clean in together]
+
+
+def test_every_row_of_the_readmes_table_is_one_condition_of_the_ledger(entries):
+    rows, _ = parts()
+    assert len(rows) > 10
+    unknown = [row for row in rows if not conditions_of(row, entries)]
+    assert not unknown, "no condition in results/ has these numbers, verdict and seeds:\n" + "\n".join(unknown)
+
+
+def test_a_row_with_a_number_a_verdict_or_a_seed_changed_is_no_longer_a_condition(entries):
+    whole = [row for row in parts()[0] if "three seeds" in row and "| protected |" in row]
+    row = next(row for row in whole if conditions_of(row, entries))
+    changes = [(text, f"{float(text) + 0.02:.{len(text) - 2}f}") for text in NUMBER.findall(row)]
+    changes += [("three seeds", "one seed"), ("| protected |", "| inconclusive |")]
+    assert [old for old, new in changes if conditions_of(row.replace(old, new, 1), entries)] == []
+
+
+def test_every_paragraph_with_numbers_says_where_they_are_from():
+    _, paragraphs = parts()
+    lost = [text[:60] for text in paragraphs if not any(text.startswith(start) for start in ENTRIES)]
+    assert not lost, f"name in ENTRIES the entries of results/ that these quote: {lost}"
+    idle = [start for start in ENTRIES if not any(text.startswith(start) for text in paragraphs)]
+    assert not idle, f"no paragraph of README begins so any more; remove from ENTRIES: {idle}"
+
+
+@pytest.mark.parametrize("start", ENTRIES)
+def test_a_paragraphs_numbers_are_those_of_its_entries(entries, start):
+    (paragraph,) = [text for text in parts()[1] if text.startswith(start)]
+    found = strange(paragraph, entries)
+    assert not found, f"these numbers are not in {', '.join(ENTRIES[start])}: {found}"
+
+
+def test_a_share_whose_parts_are_from_two_conditions_is_noticed(entries):
+    """Both numbers stand somewhere: alone, either would pass."""
+    sentence = "On aligned crops, against noise: gray photos leave {} of 0.29."
+    assert strange(sentence.format("0.27"), entries) == []
+    assert strange(sentence.format("0.20"), entries) == ["0.20 of 0.29"]
