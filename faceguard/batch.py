@@ -3,7 +3,8 @@
 Each result is in ``OUT/manifest.jsonl`` as soon as it and all before it are done. A run that was killed leaves whole
 photos, whole lines and perhaps one torn line. ``resume`` keeps every photo whose line and file are intact, does the rest
 again, and ends with the tree of an undisturbed run, byte for byte. It replaces a file only when the photo's own line says
-that it was written for it, and it is still as it was written. A copy that a photo's new line does not name is removed.
+that it was written for it, and it is still as it was written. A copy that a photo's new line does not name is removed. A
+photo whose content is new counts as another one, and gets a name of its own beside the earlier copy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +97,10 @@ def protect_photos(
                 progress(result)
         results, recorded = _run(todo, out, how, workers, progress)
         results |= left
-        rewrite(out / MANIFEST, _record([recorded.get(task.source, task.line) for task in tasks], lines))
+        own = {id(task.line) for task in tasks}
+        others = [line for line in lines if id(line) not in own]
+        known = [line for task in tasks if (line := recorded.get(task.source, task.line)) is not None]
+        rewrite(out / MANIFEST, current([*others, *known]))
     except OSError as error:
         raise DataError(
             f"{out} cannot be written to ({error}); check the folder and its space, then go on with --resume."
@@ -125,7 +129,7 @@ def _tasks(
     rerun: Rerun,
 ) -> list[_Task]:
     """Every photo with its place; while resuming, those of an earlier run stay where they are, and what it has is taken."""
-    own = own_lines(jobs, lines)
+    own = own_lines(jobs, lines, newer=rerun == "overwrite")
     had, taken = {}, []
     if rerun == "resume":
         mine = {id(line) for line in own}
@@ -180,13 +184,6 @@ def _plan(
         disposable = before is not None and unwanted and real_path(out / before) not in inputs
         planned.append(replace(task, existing="replace" if own else otherwise, disposable=disposable))
     return planned
-
-
-def _record(recorded: Sequence[PhotoResult | None], lines: Sequence[PhotoResult]) -> list[PhotoResult]:
-    """The lines of the manifest: those ``recorded``, in their order, then what an earlier run said of other photos."""
-    known = [line for line in recorded if line is not None]
-    mine = {id(line) for line in known}
-    return sorted(current([*lines, *known]), key=lambda line: id(line) not in mine)
 
 
 def _run(

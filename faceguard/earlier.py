@@ -1,7 +1,8 @@
 """What an earlier run left in OUT: which line is a photo's own, and what this run may do with the file it names.
 
-A line belongs to a photo when path and identity are the same, or path and content; the path alone does not tell, because
-photos from two folders may share it. A file is still what the line says as long as its hash is.
+A line belongs to a photo when path and content are the same. Path and identity do not tell: two folders of one person may
+hold photos of one name, so they give a line to a photo only where the content is unknown, or is not to be told from a newer
+version. A file is still what the line says as long as its hash is.
 """
 
 from collections import defaultdict
@@ -39,20 +40,24 @@ def remove_parts(out: Path) -> None:
         part.unlink()
 
 
-def own_lines(jobs: Sequence[PhotoJob], lines: Sequence[PhotoResult]) -> list[PhotoResult | None]:
-    """The line of each photo's own among ``lines``, or None."""
+def own_lines(
+    jobs: Sequence[PhotoJob], lines: Sequence[PhotoResult], *, newer: bool = True
+) -> list[PhotoResult | None]:
+    """The line of each photo's own among ``lines``, or None.
+
+    ``newer`` takes a photo of the same path and identity, with other content, for a newer version of the line's.
+    """
     of_source: dict[str, list[PhotoResult]] = defaultdict(list)
     for line in lines:
         of_source[line.source].append(line)
-    return [_own_line(job, of_source.get(job.relative.as_posix(), [])) for job in jobs]
+    return [_own_line(job, of_source.get(job.relative.as_posix(), []), newer) for job in jobs]
 
 
-def _own_line(job: PhotoJob, lines: Sequence[PhotoResult]) -> PhotoResult | None:
-    for line in lines:
-        if line.identity == job.identity:
-            return line
+def _own_line(job: PhotoJob, lines: Sequence[PhotoResult], newer: bool) -> PhotoResult | None:
     content = hash_of(job.source) if lines and job.problem is None else None
-    return next((line for line in lines if content is not None and line.sha256_in == content), None)
+    same = [line for line in lines if content is not None and line.sha256_in == content]
+    known = [line for line in lines if newer or content is None or line.sha256_in is None]
+    return next(iter([*same, *(line for line in known if line.identity == job.identity)]), None)
 
 
 def state(job: PhotoJob, line: PhotoResult | None, copy: Path, *, name: str, how: Protection, row: int) -> State:

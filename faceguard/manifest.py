@@ -74,22 +74,25 @@ def holds_copies(folder: Path) -> bool:
 def current(lines: Sequence[PhotoResult]) -> list[PhotoResult]:
     """The ``lines`` that no later one replaces: one of the same photo, or of another that took its output.
 
-    Photos from two folders may have the same path in PHOTOS; what tells them apart is the identity and the content.
+    Photos from two folders may have the same path in PHOTOS; what tells them apart is the content. A line without a copy, or
+    without the content's hash, is replaced by any later one of the same path and identity.
     """
     kept: list[PhotoResult] = []
     outputs: set[str] = set()
     later: dict[str, list[PhotoResult]] = defaultdict(list)
     for line in reversed(lines):
-        if line.output not in outputs and not any(_same_photo(line, other) for other in later[line.source]):
+        if line.output not in outputs and not any(_replaced(line, other) for other in later[line.source]):
             kept.append(line)
         later[line.source].append(line)
         outputs.update([line.output] if line.output is not None else [])
     return kept[::-1]
 
 
-def _same_photo(line: PhotoResult, other: PhotoResult) -> bool:
+def _replaced(line: PhotoResult, later: PhotoResult) -> bool:
     """Of two lines with one source."""
-    return line.identity == other.identity or (line.sha256_in is not None and line.sha256_in == other.sha256_in)
+    if line.output is None or line.sha256_in is None:
+        return line.identity == later.identity
+    return line.sha256_in == later.sha256_in
 
 
 def rewrite(path: Path, results: Iterable[PhotoResult]) -> None:
