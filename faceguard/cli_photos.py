@@ -89,7 +89,7 @@ def _advance(advance: Callable[..., None], photos: int, done: "PhotoResult") -> 
 
 
 def _pass_over(folder: Path) -> None:
-    terminal.say(f"{folder} holds protected copies and is passed over.")
+    terminal.say(f"The protected copies in {folder} are passed over.")
 
 
 def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:

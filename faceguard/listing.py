@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from faceguard.copies import copies_among
 from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.manifest import MANIFEST, holds_copies
@@ -46,12 +47,15 @@ def list_photos(
 
     Photos lying directly in the folder belong to the person it is named after, those in a sub-folder (to any depth) to
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
-    the folder ``out`` when it lies inside. Folders inside that hold protected copies are entered for ``copies`` only, else
-    ``passed_over`` is told of each. Links that lead out of ``source``, links to folders and folders that cannot be opened
-    become jobs with a ``problem``. Raises DataError when there is nothing to protect.
+    the folder ``out`` when it lies inside. Protected copies, as manifests say, are listed for ``copies`` only, and folders
+    inside that hold some entered; else ``passed_over`` is told of each folder. Links that lead out of ``source``, links to
+    folders and folders that cannot be opened become jobs with a ``problem``. Raises DataError when there is nothing to
+    protect.
     """
     try:
         if source.is_file():
+            if not copies and copies_among(source.parent, [source]):
+                raise DataError(f"{source} is a protected copy ({MANIFEST} says so); name the original.")
             person = identity or source.resolve().parent.name
             return [PhotoJob(source=source, relative=Path(source.name), identity=person)]
         if not source.is_dir():
@@ -61,14 +65,20 @@ def list_photos(
     if out is not None and real_path(out) == real_path(source):
         raise DataError(f"{source} is both input and output; choose another folder for the protected photos.")
     jobs, protected = [], list[Path]()
-    for path, problem in sorted(_photo_files(source, out, None if copies else protected)):
+    found = sorted(_photo_files(source, out, None if copies else protected))
+    again = set() if copies else copies_among(source, [path for path, problem in found if problem is None])
+    if again:
+        protected.append(source)
+    for path, problem in found:
+        if path in again:
+            continue
         relative = path.relative_to(source)
         person = relative.parts[0] if len(relative.parts) > 1 else source.resolve().name
         jobs.append(PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem))
-    for folder in sorted(protected):
-        passed_over(folder)
     if protected and not jobs:
         raise DataError(f"{source} holds only protected copies ({MANIFEST} says so); name the folder of the originals.")
+    for folder in sorted(protected):
+        passed_over(folder)
     if not jobs:
         raise DataError(f"{source} holds no photos to protect; name a folder with files such as .jpg or .png.")
     return jobs

@@ -6,7 +6,7 @@ the order in which photos end; a run that ends puts them into the order of the p
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -61,14 +61,18 @@ def read_results(path: Path) -> list[PhotoResult]:
 
 def holds_copies(folder: Path) -> bool:
     """Whether ``folder`` is an OUT with protected copies, as its manifest says."""
+    return next(written(folder), None) is not None
+
+
+def written(folder: Path) -> Iterator[dict[str, Any]]:
+    """The lines of the manifest in ``folder`` that name a copy, one at a time; none where it cannot be read."""
     path = folder / MANIFEST
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return any(content is not None and content["output"] is not None for content in map(_parse, file))
+        if path.is_file():
+            with path.open("rb") as file:
+                yield from (line for line in map(_parse, file) if line is not None and line["output"] is not None)
     except OSError:
-        return False
+        return
 
 
 def current(lines: Sequence[PhotoResult]) -> list[PhotoResult]:

@@ -118,8 +118,19 @@ def test_copies_of_an_earlier_run_inside_the_folder_are_passed_over_and_that_is_
     people = write_faces(tmp_path / "people", identities=2, photos=1)
     succeed(capsys, "protect", people, people / "out1", "--noise", bank)
     out = succeed(capsys, "protect", people, people / "out2", "--noise", bank)
-    assert f"{people / 'out1'} holds protected copies and is passed over." in out
+    assert f"The protected copies in {people / 'out1'} are passed over." in out
     assert "2 of 2 photos protected" in out
+
+
+def test_a_copy_is_never_protected_a_second_time(capsys, tmp_path, bank):
+    photos = write_faces(tmp_path / "photos", identities=1, photos=1, suffix=".jpg") / "synthetic-000"
+    succeed(capsys, "protect", photos / "00.jpg", photos, "--noise", bank)
+    out = succeed(capsys, "protect", photos, tmp_path / "out", "--noise", bank)
+    assert f"The protected copies in {photos} are passed over." in out
+    assert [line["source"] for line in manifest(tmp_path / "out")] == ["00.jpg"]
+    for again in (tmp_path / "out", tmp_path / "out" / "00.png"):
+        assert "name the" in fail(capsys, "protect", again, tmp_path / "twice", "--noise", bank)
+    assert not (tmp_path / "twice").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Which photos a folder holds, whose they are, and where each one goes."""
 
+import hashlib
 import json
 import os
 from pathlib import Path, PurePosixPath
@@ -71,7 +72,33 @@ def test_a_folder_of_protected_copies_is_passed_over_at_any_depth_and_said(tmp_p
     assert found == [(f"{name}/1.jpg", name) for name in "abcde"]
     assert said == [tmp_path / "a" / "out"]
     assert ("a/out/deep/2.png", "a") in listed(list_photos(tmp_path, copies=True))
-    assert listed(list_photos(tmp_path / "a" / "out")) == [("1.png", "out"), ("deep/2.png", "deep")]
+    assert listed(list_photos(tmp_path / "a" / "out", copies=True)) == [("1.png", "out"), ("deep/2.png", "deep")]
+
+
+def test_copies_beside_originals_are_passed_over_by_place_and_by_content(tmp_path: Path) -> None:
+    touch(tmp_path, "d/me.jpg", "d/me.png", "d/a/other.png", "d/a/1.jpg", "e/new.jpg")
+    (tmp_path / "d" / "a" / "other.png").write_bytes(b"copy")
+    (tmp_path / "e" / "new.jpg").write_bytes(b"original")
+    renamed = json.loads(line_of_ours("a/old.png")) | {"sha256_out": hashlib.sha256(b"copy").hexdigest()}
+    (tmp_path / "d" / "manifest.jsonl").write_text(line_of_ours("me.png") + json.dumps(renamed) + "\n")
+    said: list[Path] = []
+    assert listed(list_photos(tmp_path / "d", passed_over=said.append)) == [("a/1.jpg", "a"), ("me.jpg", "d")]
+    assert said == [tmp_path / "d"]
+    assert listed(list_photos(tmp_path / "d" / "a")) == [("1.jpg", "a")]
+    assert listed(list_photos(tmp_path / "d" / "me.jpg")) == [("me.jpg", "d")]
+    assert listed(list_photos(tmp_path / "e")) == [("new.jpg", "e")]
+
+
+def test_a_copy_or_a_folder_of_copies_is_refused_by_its_name(tmp_path: Path) -> None:
+    touch(tmp_path, "out/a/1.png")
+    (tmp_path / "out" / "manifest.jsonl").write_text(line_of_ours("a/1.png"))
+    for source in ("out", "out/a"):
+        with pytest.raises(DataError, match=r"holds only protected copies .*; name the folder of the originals"):
+            list_photos(
+                tmp_path / source, passed_over=lambda folder: pytest.fail(f"{folder} is said to be passed over")
+            )
+    with pytest.raises(DataError, match=r"1\.png is a protected copy .*; name the original\."):
+        list_photos(tmp_path / "out" / "a" / "1.png")
 
 
 def test_copies_alone_are_nothing_to_protect(tmp_path: Path) -> None:
