@@ -80,17 +80,17 @@ def protect_photos(
     """Write a protected copy of every photo under ``out``, with one manifest line each; ``rows`` gives identity -> row.
 
     ``rerun`` says what to do where an earlier run left its manifest: refuse, go on, or replace its photos. Nothing that
-    is not an earlier run's own is ever replaced, and no input; going on leaves other photos' copies and altered ones as they
-    are. Raises DataError when there are no photos, an identity has no row, or ``out`` cannot be written to or already holds
+    is not an earlier run's own, as it was written, is ever replaced, and no input; going on leaves other photos' copies as
+    they are. Raises DataError when there are no photos, an identity has no row, or ``out`` cannot be written to or already holds
     a run; one photo's failure is in the report.
     """
     _check(jobs, rows)
     try:
         lines = earlier_lines(out, refuse=rerun == "refuse")
         tasks = _tasks(jobs, lines, rows, form, how.quality, rerun)
-        if rerun == "resume":
-            tasks = [replace(task, state=_state(task, out, how)) for task in tasks]
-        left = {task.source: result for task in tasks if (result := _left_alone(task)) is not None}
+        if rerun != "refuse":
+            tasks = [replace(task, state=_state(task, out, how, rerun)) for task in tasks]
+        left = {task.source: task.line for task in tasks if task.line is not None and task.state == "intact"}
         todo = _plan([task for task in tasks if task.source not in left], tasks, out, lines, rerun)
         if progress is not None:
             for result in left.values():
@@ -142,23 +142,9 @@ def _tasks(
     ]
 
 
-def _state(task: _Task, out: Path, how: Protection) -> State:
-    return state(task.job, task.line, out / task.name, name=task.name.as_posix(), how=how, row=task.row)
-
-
-def _left_alone(task: _Task) -> PhotoResult | None:
-    """The result of a photo that need not be done again, or must not, because its copy was altered."""
-    if task.state == "intact":
-        return task.line
-    if task.state != "altered":
-        return None
-    reason = (
-        f"{task.name.as_posix()} was altered after it had been protected and is left as it is; move it away, or replace it"
-        " with --overwrite."
-    )
-    return PhotoResult(
-        source=task.source, output=None, status="failed", reason=reason, identity=task.job.identity, row=task.row
-    )
+def _state(task: _Task, out: Path, how: Protection, rerun: Rerun) -> State:
+    found = state(task.job, task.line, out / task.name, name=task.name.as_posix(), how=how, row=task.row)
+    return "outdated" if found == "intact" and rerun == "overwrite" else found
 
 
 def _plan(
@@ -166,13 +152,14 @@ def _plan(
 ) -> list[_Task]:
     """What each task may do with a file that already has its name.
 
-    Overwriting replaces the earlier run's own files, resuming only the photo's own. A killed run may also have left a photo
-    without its line: while resuming, such a file is accepted when it holds the very bytes that would be written.
+    Overwriting replaces the earlier run's own files, resuming only the photo's own, and both only as they were written. A
+    killed run may also have left a photo without its line: such a file is accepted when it holds the very bytes that would
+    be written.
     """
     inputs = {real_path(task.job.source) for task in tasks}
     places = {folded(task.name) for task in tasks}
-    claimed = {line.output for line in lines} if rerun == "overwrite" else set()
-    otherwise: Existing = "match" if rerun == "resume" else "refuse"
+    claimed = {line.output for line in lines if standing(line, out)} if rerun == "overwrite" else set()
+    otherwise: Existing = "refuse" if rerun == "refuse" else "match"
     planned = []
     for task in todo:
         if real_path(out / task.name) in inputs:
@@ -182,7 +169,8 @@ def _plan(
         before = None if task.line is None or task.line.output is None else Path(task.line.output)
         unwanted = before is not None and (before == task.name or folded(before) not in places)
         disposable = before is not None and unwanted and real_path(out / before) not in inputs
-        planned.append(replace(task, existing="replace" if own else otherwise, disposable=disposable))
+        existing: Existing = "replace" if own else "altered" if task.state == "altered" else otherwise
+        planned.append(replace(task, existing=existing, disposable=disposable))
     return planned
 
 
@@ -210,8 +198,10 @@ def _run(
 def _settle(task: _Task, result: PhotoResult, out: Path) -> PhotoResult:
     """The line that holds now; the copy that it no longer names is removed, before a crash could forget whose it was.
 
-    Of a photo that could not be looked at, or not be written, the earlier copy and its line stay.
+    Of a photo that could not be looked at, or not be written, the earlier copy and its line stay; so does an altered copy's.
     """
+    if result.status == "failed" and task.state == "altered" and task.line is not None:
+        return task.line
     copy = None if task.line is None or task.line.output == result.output else standing(task.line, out)
     if copy is None or task.line is None:
         return result

@@ -45,7 +45,9 @@ def protect(
         int | None, typer.Option(min=1, help="Processes; by default as the photos and cores allow.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier run wrote and nobody edited.")
+    ] = False,
     assign: Annotated[
         Assign, typer.Option(help="How an identity gets a row; random: its own, if NOISE has one.")
     ] = "random",

@@ -26,7 +26,7 @@ from faceguard.quality import Quality, quality
 from faceguard.survival import noise_kept
 
 Which = Literal["largest", "all"]
-Existing = Literal["refuse", "match", "replace"]  # a file that already has the name: see protect_photo
+Existing = Literal["refuse", "match", "altered", "replace"]  # a file that already has the name: see protect_photo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def protect_photo(
     """Write the protected copy of one photo to ``out / name``, or say why not.
 
     A file that already has this name is left alone and the photo fails, unless ``existing`` is ``replace``, or ``match``
-    and the file holds the very bytes that would be written.
+    and the file holds the very bytes that would be written; ``altered`` is the same of a file that is not as it once was.
     """
     failed = PhotoResult(
         source=job.relative.as_posix(), output=None, status="failed", reason=job.problem, identity=job.identity, row=row
@@ -65,8 +65,8 @@ def protect_photo(
     try:
         _refuse_outside(out / name, out)
         named = replace(failed, output=name.as_posix())
-        if existing == "match" and os.path.exists(out / name):  # noqa: PTH110  a name too long is no error yet
-            return _protect_again(job, out / name, how, named)
+        if existing in ("match", "altered") and os.path.exists(out / name):  # noqa: PTH110  a name too long is no error yet
+            return _protect_again(job, out / name, how, named, altered=existing == "altered")
         return _protect(job, out / name, how, named, overwrite=existing == "replace")
     except (PhotoError, OSError) as error:
         # the manifest may be published with the photos, so it names no folder of this machine
@@ -107,12 +107,17 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
     )
 
 
-def _protect_again(job: PhotoJob, path: Path, how: Protection, named: PhotoResult) -> PhotoResult:
+def _protect_again(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, altered: bool) -> PhotoResult:
     """The result of a photo that may be written already: it is written beside ``path`` and compared."""
     beside = path.with_name(f"{photo.PART_PREFIX}{secrets.token_hex(8)}{path.suffix}")
     try:
         result = _protect(job, beside, how, named, overwrite=False)
         if result.sha256_out != file_hash(path):
+            if altered:
+                raise PhotoError(
+                    f"{path} was altered after it had been protected and is left as it is; move it away, and go on with"
+                    " --resume."
+                )
             photo.refuse_existing(path)
         return result
     except PhotoError as error:

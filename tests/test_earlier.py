@@ -17,21 +17,46 @@ from faceguard.protect import Protection, file_hash
 OTHER = Protection(bank=coarse_bank(rows=2, epsilon=8 / 255))
 
 
-def test_an_altered_copy_is_left_alone_until_it_is_moved_or_overwritten(tmp_path: Path, two: Path) -> None:
+@pytest.mark.parametrize("rerun", ["overwrite", "resume"])
+def test_an_altered_copy_is_left_alone_until_it_is_moved(tmp_path: Path, two: Path, rerun: str) -> None:
     out = tmp_path / "out"
     run(two / "alice", out)
     before, known = tree(out), lines(out)
     (out / "1.png").write_bytes(b"edited")
     for how in (HOW, OTHER, HOW):
-        report = run(two / "alice", out, how, rerun="resume")
+        report = run(two / "alice", out, how, rerun=rerun)
         (failed,) = report.failed
         assert failed.source == "1.jpg" and failed.reason is not None
-        assert "left as it is; move it away, or replace it with --overwrite." in failed.reason
+        assert "1.png was altered after it had been protected and is left as it is; move it away" in failed.reason
         assert (out / "1.png").read_bytes() == b"edited" and lines(out) == known
     (out / "1.png").rename(tmp_path / "mine.png")
-    assert run(two / "alice", out, rerun="resume").complete and tree(out) == before
-    (out / "1.png").write_bytes(b"edited")
-    assert run(two / "alice", out, rerun="overwrite").complete and tree(out) == before
+    assert run(two / "alice", out, rerun=rerun).complete and tree(out) == before
+
+
+@pytest.mark.parametrize("rerun", ["overwrite", "resume"])
+def test_what_a_killed_run_replaced_without_its_line_is_no_altered_copy(tmp_path: Path, two: Path, rerun: str) -> None:
+    out = tmp_path / "out"
+    run(two / "alice", out, OTHER)
+    old = (out / MANIFEST).read_bytes()
+    run(two / "alice", out, rerun="overwrite")
+    new = tree(out)
+    (out / MANIFEST).write_bytes(old)
+    assert run(two / "alice", out, rerun=rerun).complete and tree(out) == new
+    assert run(two / "alice", out, rerun="resume").resumed == 2
+
+
+def test_overwriting_replaces_another_persons_copies_only_as_they_were_written(tmp_path: Path, two: Path) -> None:
+    out = tmp_path / "out"
+    run(two / "alice", out)
+    before = tree(out)
+    (out / "1.png").write_bytes(b"mine")
+    report = run(two / "bob", out, rerun="overwrite")
+    assert [(line.source, line.status) for line in report.results] == [("1.jpg", "failed"), ("2.png", "protected")]
+    assert (
+        report.failed[0].reason
+        == "1.png already exists and is left as it is; choose another folder, or remove the file."
+    )
+    assert (out / "1.png").read_bytes() == b"mine" and (out / "2.png").read_bytes() != before["2.png"]
 
 
 def test_a_line_that_gives_no_hash_gives_no_right_to_replace(tmp_path: Path, two: Path) -> None:
