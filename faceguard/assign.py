@@ -44,6 +44,11 @@ def assign_rows(
     return dict(zip(names, similarity.argmax(dim=1).tolist(), strict=True))
 
 
+def strangers(bank: NoiseBank, jobs: Sequence[PhotoJob]) -> list[str]:
+    """Whoever the ``jobs`` show and no row of the ``bank`` was learnt for, in order."""
+    return sorted({job.identity for job in jobs} - set(bank.identities))
+
+
 def assign_to_photos(
     bank: NoiseBank, jobs: Sequence[PhotoJob], how: Assign, *, seed: int, named: bool = False
 ) -> dict[str, int]:

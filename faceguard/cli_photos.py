@@ -1,7 +1,7 @@
 """The commands for people with photos: protect them, and check what was done to them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -57,7 +57,7 @@ def protect(
 
     The noise works against whoever trains on them, when many of the people carry it; not against whoever knows the face.
     """
-    from faceguard.assign import assign_to_photos
+    from faceguard.assign import assign_to_photos, strangers
     from faceguard.bank import default_bank, load_bank
     from faceguard.batch import protect_photos
     from faceguard.listing import list_photos
@@ -73,6 +73,8 @@ def protect(
     jobs = list_photos(photos, identity, out=out, passed_over=_pass_over)
     drawn = own_seed(_config_folder()) if seed is None else seed
     rows = assign_to_photos(bank, jobs, assign, seed=drawn, named=noise is not None)
+    if noise is not None and assign == "random" and (unknown := strangers(bank, jobs)):
+        _say_drawn(noise, unknown, bank.identities)
     how = Protection(bank=bank, faces=faces, quality=quality, keep_metadata=metadata == "keep")
     processes = workers or max(1, min(os.cpu_count() or 1, len(jobs) // PHOTOS_A_WORKER))
     with terminal.bars() as advance:
@@ -94,6 +96,13 @@ def _pass_over(folder: Path) -> None:
     terminal.say(f"The protected copies in {folder} are passed over.")
 
 
+def _say_drawn(noise: Path, unknown: Sequence[str], known: Sequence[str]) -> None:
+    terminal.say(
+        f"{noise} has no row of its own for {_names(unknown)}, so one of its rows was drawn; it has rows for"
+        f" {_names(known[::-1])}, and --identity NAME takes that person's."  # the user's own were learnt last
+    )
+
+
 def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
     """Say what was done, for whom, what changed its format, how much noise survives, and what failed."""
     done = f"{len(report.protected)} of {len(report.results)} photos protected in {out}"
@@ -101,8 +110,9 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
     terminal.say(f"{done}{earlier}; manifest.jsonl lists them all.")
     people = sorted({result.identity for result in report.results})
     if len(people) > 1:
-        named = ", ".join(people[:NAMED]) + (f" and {len(people) - NAMED} more" if len(people) > NAMED else "")
-        terminal.say(f"{len(report.results)} photos of {len(people)} people ({named}); --identity NAME makes them one.")
+        terminal.say(
+            f"{len(report.results)} photos of {len(people)} people ({_names(people)}); --identity NAME makes them one."
+        )
     _say_formats(report, quality)
     kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]
     if kept:
@@ -116,6 +126,11 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
         terminal.complain("not protected", f"{result.source}: {result.reason}")
     if not report.complete:
         raise typer.Exit(1)
+
+
+def _names(people: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    return ", ".join(people[:NAMED]) + (f" and {len(people) - NAMED} more" if len(people) > NAMED else "")
 
 
 def _say_formats(report: "ProtectReport", quality: int | None) -> None:

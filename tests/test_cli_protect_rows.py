@@ -109,6 +109,22 @@ def test_without_a_seed_the_row_follows_from_a_secret_of_the_users_own(capsys, t
     assert rows(tmp_path / "first") == rows(tmp_path / "again") != rows(tmp_path / "other")
 
 
+def test_a_bank_of_ones_own_says_whom_it_does_not_know_and_whom_it_does(capsys, tmp_path, people, bank):
+    words = ("--noise", bank)
+    out = succeed(capsys, "protect", people, tmp_path / "a", *words)
+    unknown = "synthetic-000, synthetic-001, synthetic-002"
+    said = (
+        f"{bank} has no row of its own for {unknown}, so one of its rows was drawn; it has rows for row 2, row 1, row 0"
+    )
+    assert out.count(f"{said}, and --identity NAME takes that person's.") == 1
+    out = succeed(capsys, "protect", people, tmp_path / "b", *words, "--identity", "row 1")
+    assert "no row of its own" not in out and rows(tmp_path / "b") == {"row 1": 1}
+    assert "no row of its own" not in succeed(
+        capsys, "protect", people, tmp_path / "c", *words, "--assign", "round-robin"
+    )
+    assert "no row of its own" not in succeed(capsys, "protect", people, tmp_path / "d")
+
+
 def test_the_bank_that_ships_gives_no_row_by_name(capsys, tmp_path):
     shipped = default_bank()
     photo = portrait(tmp_path / shipped.identities[0] / "me.jpg")
