@@ -71,7 +71,7 @@ def protect(
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)
     jobs = list_photos(photos, identity, out=out, passed_over=_pass_over)
-    drawn = own_seed(_config_folder()) if seed is None else seed
+    drawn = own_seed(_config_folder(), _show_secret) if seed is None else seed
     rows = assign_to_photos(bank, jobs, assign, seed=drawn, named=noise is not None)
     if noise is not None and assign == "random" and (unknown := strangers(bank, jobs)):
         _say_drawn(noise, unknown, bank.identities)
@@ -86,6 +86,10 @@ def protect(
 def _config_folder() -> Path:
     """``FACEGUARD_CONFIG`` when it is set, else the system's folder for a user's settings."""
     return Path(os.environ.get("FACEGUARD_CONFIG") or typer.get_app_dir("faceguard"))
+
+
+def _show_secret(path: Path) -> None:
+    terminal.say(f"{path} is new: your secret, which says what rows your photos get. Keep it, and show it to nobody.")
 
 
 def _advance(advance: Callable[..., None], photos: int, done: "PhotoResult") -> None:
@@ -112,6 +116,10 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
     if len(people) > 1:
         terminal.say(
             f"{len(report.results)} photos of {len(people)} people ({_names(people)}); --identity NAME makes them one."
+        )
+    else:
+        terminal.say(
+            f"Taken for photos of {people[0]}: give every later one the same --identity, and it gets the same row."
         )
     _say_formats(report, quality)
     kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]

@@ -6,6 +6,7 @@ could be computed by anybody who has the bank; drawn from the name and a secret 
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from faceguard.errors import DataError
@@ -13,9 +14,10 @@ from faceguard.errors import DataError
 BYTES = 32
 
 
-def own_seed(folder: Path) -> int:
+def own_seed(folder: Path, drawn: Callable[[Path], None] = lambda _: None) -> int:
     """The secret kept in ``folder`` as a seed; drawn when there is none yet, and readable by its owner alone.
 
+    ``drawn`` is told of a new one where it lies.
     Raises DataError when it cannot be kept or read, or when the file holds something else.
     """
     path = folder / "secret"
@@ -23,6 +25,7 @@ def own_seed(folder: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(BYTES))
+        drawn(path)
     except FileExistsError:
         pass
     except OSError as error:

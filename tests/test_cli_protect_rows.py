@@ -67,6 +67,9 @@ def test_albums_of_one_person_are_said_to_be_people_unless_they_are_named(capsys
     assert f"7 photos of 7 people ({named}); --identity NAME makes them one." in out
     out = succeed(capsys, "protect", faces, tmp_path / "one", "--noise", bank, "--identity", "eileen")
     assert "makes them one" not in out
+    assert "Taken for photos of eileen: give every later one the same --identity, and it gets the same row.\n" in out
+    out = succeed(capsys, "protect", faces / "2019", tmp_path / "album", "--noise", bank)
+    assert "Taken for photos of 2019: " in out
 
 
 def test_a_folder_name_that_is_no_valid_text_is_protected_like_any_other(capsys, tmp_path, bank):
@@ -105,7 +108,9 @@ def test_without_a_seed_the_row_follows_from_a_secret_of_the_users_own(capsys, t
     coarse_bank(rows=50).save(tmp_path / "b")
     for name, config in (("first", "mine"), ("again", "mine"), ("other", "yours")):
         monkeypatch.setenv("FACEGUARD_CONFIG", str(tmp_path / config))
-        succeed(capsys, "protect", faces, tmp_path / name, "--noise", tmp_path / "b")
+        out = succeed(capsys, "protect", faces, tmp_path / name, "--noise", tmp_path / "b")
+        said = f"{tmp_path / config / 'secret'} is new: your secret, which says what rows your photos get. Keep it"
+        assert (said in out) == (name != "again")
     assert rows(tmp_path / "first") == rows(tmp_path / "again") != rows(tmp_path / "other")
 
 

@@ -8,8 +8,10 @@ from faceguard.secret import BYTES, own_seed
 
 def test_it_is_drawn_once_and_readable_by_its_owner_alone(tmp_path):
     folder = tmp_path / "not" / "yet"
-    first = own_seed(folder)
-    assert own_seed(folder) == first
+    told = []
+    first = own_seed(folder, told.append)
+    assert own_seed(folder, told.append) == first
+    assert told == [folder / "secret"]
     assert (folder / "secret").stat().st_mode & 0o777 == 0o600
     assert len((folder / "secret").read_bytes()) == BYTES
     assert own_seed(tmp_path / "of another user") != first
