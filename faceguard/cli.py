@@ -64,7 +64,7 @@ def demo(
 def generate(
     faces: Annotated[Path, typer.Argument(help="Labelled faces: folder per identity, CelebA, RecordIO or parquet.")],
     out: Annotated[Path, typer.Option(help="The noise bank to write, .safetensors.")],
-    epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, in levels of 255.")] = 16,
+    epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, in levels of 255: 1 to 255.")] = 16,
     form: Annotated[
         Form,
         typer.Option(help="A row for each identity; or for each photo, for trainings and recipes: protect refuses it."),
@@ -86,9 +86,11 @@ def generate(
     from faceguard.generate import SourceModel, face_noise, learn_bank
     from faceguard.identities import merge
 
-    refuse_existing(out)
+    if not 1 <= epsilon <= 255:
+        raise typer.BadParameter(f"--epsilon is in levels of 255, 1 to 255, and not {epsilon:g}.")
     if gray and not publication:
         raise typer.BadParameter("--gray changes noise that survives publication; leave --no-publication out.")
+    refuse_existing(out)
     settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
     people = terminal.read_faces(faces, 112)
     if own is not None:

@@ -164,10 +164,11 @@ def test_a_corrupt_photo_is_left_out_and_listed_and_the_bank_is_written(capsys, 
     assert len(load_bank(tmp_path / "b")) == 2
 
 
-@pytest.mark.parametrize(("epsilon", "word"), [(0, "positive"), (-3, "positive"), (300, "exceeds")])
-def test_an_impossible_epsilon_is_refused(capsys, tmp_path, faces, monkeypatch, epsilon, word):
-    monkeypatch.undo()
-    assert word in fail(capsys, "generate", faces, "--out", tmp_path / "b", "--epsilon", epsilon, *ON_CPU)
+@pytest.mark.parametrize("epsilon", [0, -3, 0.06, 256, 300, "nan", "inf"])
+def test_an_impossible_epsilon_is_refused_in_the_options_own_unit(capsys, tmp_path, faces, monkeypatch, epsilon):
+    monkeypatch.setenv("COLUMNS", "200")
+    said = mistype(capsys, "generate", faces, "--out", tmp_path / "new" / "b", "--epsilon", epsilon, *ON_CPU)
+    assert f"--epsilon is in levels of 255, 1 to 255, and not {epsilon}." in said
     assert not list(tmp_path.iterdir())
 
 
