@@ -19,6 +19,8 @@ from faceguard.finder import FoundFace, find
 
 TEMPLATE_SIZE = 112
 SMALLEST_WIDTH = 20  # pixels of a face in the photo; below, the noise is averaged away before anybody trains on it
+# Pixels of the photo under an aligned crop; below, JPEG 75 leaves less than 0.7 of the noise (results/noise-survival.json).
+FRAIL_SIDE = 45
 LARGEST_CUT = 0.25  # share of the aligned crop that may lie beyond the photo's edge
 
 
@@ -42,7 +44,7 @@ def unusable(face: FoundFace, size: int, height: int, width: int) -> str | None:
     """
     side = float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
     if side < SMALLEST_WIDTH:
-        return f"A face of {side:.0f} pixels is too small to protect; {SMALLEST_WIDTH} is the least."
+        return f"A face of {int(side)} pixels is too small to protect; {SMALLEST_WIDTH} is the least."
     matrix = alignment(face.landmarks, size)
     inverse = np.linalg.inv(matrix[:, :2])
     centres = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
@@ -51,6 +53,11 @@ def unusable(face: FoundFace, size: int, height: int, width: int) -> str | None:
     if beyond > LARGEST_CUT:
         return f"A face is cut by the photo's edge ({beyond:.0%} of it are missing); use a photo that shows all of it."
     return None
+
+
+def crop_side(matrix: NDArray[np.float64], size: int = TEMPLATE_SIZE) -> float:
+    """The side, in pixels of the photo, of the crop of ``size`` pixels that ``matrix`` (photo -> crop) cuts out."""
+    return size / float(np.hypot(*matrix[0, :2]))
 
 
 def crop(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: int = TEMPLATE_SIZE) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ nothing is written then. Photos are independent of each other, so any number of 
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from faceguard import photo
 from faceguard.bank import NoiseBank
 from faceguard.errors import PhotoError
-from faceguard.faces import add_to_faces, alignment, level_budget, unusable
+from faceguard.faces import FRAIL_SIDE, add_to_faces, alignment, crop_side, level_budget, unusable
 from faceguard.finder import find
 from faceguard.listing import PhotoJob, real_path
 from faceguard.manifest import PhotoResult
@@ -97,7 +98,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
     return replace(
         named,
         status="protected",
-        reason=" ".join([*left_out, *_warnings(original, count, how), *original.notes]) or None,
+        reason=" ".join([*left_out, *_warnings(original, matrices, count, how), *original.notes]) or None,
         faces=count,
         **asdict(measured),
         noise_kept=kept,
@@ -138,14 +139,21 @@ def usable_faces(pixels: NDArray[np.uint8], how: Protection) -> tuple[list[NDArr
     return usable, len(found), [problem for problem in problems if problem] if found else ["No face was found."]
 
 
-def _warnings(original: photo.Photo, count: int, how: Protection) -> list[str]:
-    """What the noise will not do for this photo, of ``count`` faces, although it is written."""
+def _warnings(original: photo.Photo, matrices: Sequence[NDArray[np.float64]], count: int, how: Protection) -> list[str]:
+    """What the noise at ``matrices`` will not do for this photo, of ``count`` faces, although it is written."""
     others, gray = count - 1, bool((original.pixels == original.pixels[..., :1]).all())
     unprotected = (
         f"{others} more face{'s' if others > 1 else ''} in it got no noise; --faces all gives it to every face."
     )
+    small = [side for matrix in matrices if (side := crop_side(matrix, how.bank.size)) < FRAIL_SIDE]
+    frail = (
+        f"A face in it is only {int(min(small, default=0))} pixels wide when cut out; below {FRAIL_SIDE}, saving as JPEG takes a"
+        " third of the noise and more. Use a larger picture if there is one."
+    )
+    aligned = original.pixels.shape[:2] == (how.bank.size, how.bank.size)
     turned = "It was gray and its noise has colours; whoever turns it gray again takes most of the noise away."
-    return [unprotected] * (others > 0 and how.faces == "largest") + [turned] * gray
+    noted = [unprotected] * (others > 0 and how.faces == "largest") + [frail] * (bool(small) and not aligned)
+    return noted + [turned] * gray
 
 
 def _measure(original: NDArray[np.uint8], written: NDArray[np.uint8], path: Path, how: Protection) -> Quality:

@@ -1,5 +1,7 @@
 """``faceguard protect``: noise within the budget on the face alone; a photo that fails stops no other."""
 
+import re
+
 import numpy as np
 import pytest
 from commands import coarse_bank, fail, mistype, pixels_of, run, succeed, write_corrupt, write_faces
@@ -131,6 +133,16 @@ def test_a_copy_is_never_protected_a_second_time(capsys, tmp_path, bank):
     for again in (tmp_path / "out", tmp_path / "out" / "00.png"):
         assert "name the" in fail(capsys, "protect", again, tmp_path / "twice", "--noise", bank)
     assert not (tmp_path / "twice").exists()
+
+
+def test_a_note_says_that_a_small_face_loses_much_of_its_noise_to_jpeg(capsys, tmp_path, bank):
+    large = Image.open(portrait(tmp_path / "eileen" / "large.png"))
+    large.resize((160, 160)).save(tmp_path / "eileen" / "small.png")
+    code, _, err = run(capsys, "protect", tmp_path / "eileen", tmp_path / "out", "--noise", bank)
+    assert (code, err.count("note: ")) == (0, 1)
+    assert re.search(
+        r"note: small\.png: A face in it is only 39 pixels wide when cut out; below 45, saving as JPEG", err
+    )
 
 
 @pytest.mark.parametrize(

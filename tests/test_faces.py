@@ -19,6 +19,7 @@ from faceguard.faces import (
     align_photo,
     alignment,
     crop,
+    crop_side,
     noise_levels,
     paste,
     unusable,
@@ -227,4 +228,10 @@ def test_a_face_is_cut_when_a_quarter_of_its_crop_lies_beyond_the_edge(left: flo
 
 def test_a_face_of_fewer_than_twenty_pixels_is_too_small() -> None:
     assert unusable(face_at(100, 100, 20.5 / 0.6), 112, 400, 400) is None
-    assert "A face of 19 pixels is too small" in unusable(face_at(100, 100, 19 / 0.6), 112, 400, 400)
+    for side in (19, 19.9):
+        assert "A face of 19 pixels is too small" in unusable(face_at(100, 100, side / 0.6), 112, 400, 400)
+
+
+@pytest.mark.parametrize(("side", "size"), [(33, 112), (112, 112), (250, 64)])
+def test_the_side_of_a_crop_is_counted_in_pixels_of_the_photo(side: int, size: int) -> None:
+    assert crop_side(alignment(face_at(100, 50, side).landmarks, size), size) == pytest.approx(side, rel=1e-5)
