@@ -35,6 +35,7 @@ from faceguard.train import Epoch, TrainSettings
 from faceguard.uploads import Upload
 
 Json = dict[str, Any]
+SHIPPED = "shipped"  # what the default bank is called, as in the harness
 STRONGEST = ("buffalo_l", "vggface2", "casia-webface")  # published weights, looked for in this order
 NEVER_RUN = (
     "fine-tuning of a pre-trained network",
@@ -116,11 +117,18 @@ def run_audit(
         "pictures": faces.pictures,
     }
     write_json(out / "result.json", result)
-    write_json(
-        out / "run.json", about_run(time.monotonic() - begun, ["faceguard", "audit", "PHOTOS", "--seed", str(seed)])
-    )
+    write_json(out / "run.json", about_run(time.monotonic() - begun, _command(noise, others, extractor, seed)))
     write_report(out)
     return Audit(result=result, failures=faces.failures)
+
+
+def _command(noise: str, others: Path | None, extractor: str | None, seed: int) -> list[str]:
+    """The words that repeat the audit; capitals stand for the user's files, whose names a published result need not tell."""
+    words = ["faceguard", "audit", "PHOTOS"]
+    words += [] if noise == SHIPPED else ["--noise", "NOISE"]
+    words += [] if others is None else ["--others", "OTHERS"]
+    words += [] if extractor is None else ["--extractor", extractor if extractor in PUBLISHED else "EXTRACTOR"]
+    return [*words, "--seed", str(seed)]
 
 
 def _try(extractor: str) -> None:

@@ -12,8 +12,6 @@ from faceguard.outputs import refuse_existing
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.train import Epoch
 
-SHIPPED = "shipped"  # what the default bank is called, as in the harness
-
 
 def audit(
     photos: Annotated[Path, typer.Argument(help="Your photos, unprotected: one person's, or a folder per identity.")],
@@ -35,7 +33,7 @@ def audit(
 
     Made to take at most ten minutes on two idle cores; longer on busy ones, or if the photos are very large.
     """
-    from faceguard.audit import AuditSettings, run_audit
+    from faceguard.audit import SHIPPED, AuditSettings, run_audit
     from faceguard.bank import default_bank, load_bank
     from faceguard.device import make_fabric
 

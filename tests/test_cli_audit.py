@@ -31,7 +31,7 @@ def test_the_command_says_headline_reasons_and_what_was_not_run_and_refuses_to_o
     assert f"Not run: {', '.join(result['verdict']['not_run'])}." in lines
     assert result["noise"] | {"epsilon_levels": 16} == result["noise"]
     assert "mine.safetensors" in result["conditions"][0]["name"]
-    assert json.loads((out / "run.json").read_text())["command"] == "faceguard audit PHOTOS --seed 0"
+    assert json.loads((out / "run.json").read_text())["command"] == "faceguard audit PHOTOS --noise NOISE --seed 0"
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert "result.json already exists" in fail(capsys, "audit", people, "--out", out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
