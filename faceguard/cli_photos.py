@@ -60,7 +60,7 @@ def protect(
     from faceguard.assign import assign_to_photos, strangers
     from faceguard.bank import default_bank, load_bank
     from faceguard.batch import protect_photos
-    from faceguard.listing import list_photos
+    from faceguard.listing import list_photos, refuse_output
     from faceguard.protect import Protection
     from faceguard.secret import own_seed
 
@@ -68,6 +68,7 @@ def protect(
         raise typer.BadParameter("--resume keeps what --overwrite replaces; give one of them.")
     if form == "png" and quality is not None:
         raise typer.BadParameter("--format png loses nothing, whatever the --quality; leave one of them out.")
+    refuse_output(out)
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)
     jobs = list_photos(photos, identity, out=out, passed_over=_pass_over)

@@ -84,6 +84,18 @@ def list_photos(
     return jobs
 
 
+def refuse_output(out: Path) -> None:
+    """Raise DataError for an OUT that can hold no copies, because it is a file, or is named as one photo's copy would be."""
+    if out.is_dir():
+        return
+    if out.is_file():
+        raise DataError(f"{out} is a file, and OUT is a folder for the copies; name a folder.")
+    if _is_photo(out):
+        raise DataError(
+            f"{out} is named like a photo, and OUT is a folder for the copies; name it without {out.suffix}."
+        )
+
+
 def output_names(
     jobs: Sequence[PhotoJob],
     form: Form = "keep",

@@ -107,6 +107,19 @@ def test_an_output_below_a_file_is_refused(capsys, tmp_path, people, bank):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_an_output_that_is_a_file_or_is_named_like_a_photo_is_refused_by_name(capsys, tmp_path, people, bank):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "old.png").mkdir()
+    photo = people / "synthetic-000" / "00.png"
+    for name, words in (
+        ("mine", "is a file, and OUT is a folder"),
+        ("a-out.PNG", "is named like a photo, and OUT is a folder"),
+    ):
+        assert f"{tmp_path / name} {words}" in fail(capsys, "protect", photo, tmp_path / name)
+    assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "a-out.PNG").exists()
+    succeed(capsys, "protect", photo, tmp_path / "old.png", "--noise", bank)
+
+
 def test_jpeg_on_request_stays_jpeg_and_what_it_costs_is_said(capsys, tmp_path, bank):
     photo = portrait(tmp_path / "eileen" / "me.jpg")
     out = succeed(capsys, "protect", photo, tmp_path / "out", "--noise", bank, "--quality", "75")
