@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from faceguard import cli_audit, cli_data, cli_photos, terminal
-from faceguard.outputs import refuse_existing
 
 app = typer.Typer(
     name="faceguard",
@@ -41,7 +40,7 @@ def demo(
 
     settings = DemoSettings()
     rounds, epochs, size = settings.noise.max_rounds, settings.adversary.train.epochs, settings.adversary.size
-    refuse_existing(out / "report.json")
+    terminal.claim(out / "report.json")
     people, others = (None if folder is None else terminal.read_faces(folder, size) for folder in (faces, source))
     with terminal.bars() as advance:
         report = run_demo(
@@ -90,7 +89,7 @@ def generate(
         raise typer.BadParameter(f"--epsilon is in levels of 255, 1 to 255, and not {epsilon:g}.")
     if gray and not publication:
         raise typer.BadParameter("--gray changes noise that survives publication; leave --no-publication out.")
-    refuse_existing(out)
+    terminal.claim(out)
     settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
     people = terminal.read_faces(faces, 112)
     if own is not None:
@@ -137,7 +136,7 @@ def train(
     from faceguard.runs import RUN_FILE, Training, train_run
     from faceguard.train import TrainSettings
 
-    refuse_existing(out / RUN_FILE)
+    terminal.claim(out / RUN_FILE)
     training = Training(
         faces=faces,
         out=out,
@@ -179,7 +178,7 @@ def eval_lfw(
     from faceguard.readers.lfw import read_pairs
     from faceguard.runs import load_model
 
-    refuse_existing(out / "lfw.json")
+    terminal.claim(out / "lfw.json")
     recognizer = load_model(model, download=download)
     wanted = read_pairs(lfw, pairs)
     with terminal.bars() as advance:
@@ -215,7 +214,7 @@ def eval_identities(
     from faceguard.evaluate import evaluate_identities
     from faceguard.runs import load_run
 
-    refuse_existing(out / "identities.json")
+    terminal.claim(out / "identities.json")
     trained = load_run(run)
     people = terminal.read_faces(faces, trained.model.size)
     result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed)

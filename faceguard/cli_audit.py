@@ -7,7 +7,6 @@ import typer
 
 from faceguard import terminal
 from faceguard.cli_photos import Noise
-from faceguard.outputs import refuse_existing
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.train import Epoch
@@ -38,7 +37,7 @@ def audit(
     from faceguard.device import make_fabric
 
     for name in ("result.json", "run.json", "report.html"):
-        refuse_existing(out / name)
+        terminal.claim(out / name)
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:
 

@@ -168,10 +168,9 @@ def check(
     """Compare photos with their protected copies: what changed, and how much of the noise survived."""
     from faceguard.bank import default_bank, load_bank
     from faceguard.check import check_photos
-    from faceguard.outputs import refuse_existing
     from faceguard.page import face_pictures, write_page
 
-    refuse_existing(out / "check.html")
+    terminal.claim(out / "check.html")
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:
         report = check_photos(

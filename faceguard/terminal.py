@@ -2,7 +2,8 @@
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faceguard.errors import FaceguardError
+from faceguard.outputs import refuse_existing
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.identities import Faces, Failure
@@ -39,6 +41,7 @@ class _Console(Console):
 console, errors = _Console(), _Console(stderr=True)
 # What a system says of names, permissions and disks: no bug, wherever it is met first.
 _REFUSALS = {"EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EROFS", "ENOSPC", "EFBIG"}
+_made: ContextVar[list[Path]] = ContextVar("folders that the command under way makes, the innermost first")
 
 
 def say(sentence: str) -> None:
@@ -53,7 +56,8 @@ def complain(what: str, sentence: str) -> None:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """End with exit code 1 and one sentence on an expected failure, or on what the system refuses."""
+    """End with exit code 1 and one sentence on an expected failure, or on what the system refuses; see also `claim`."""
+    before = _made.set([])
     try:
         yield
     except FaceguardError as error:
@@ -65,6 +69,11 @@ def sentences() -> Iterator[None]:
         what = f"{error.filename or 'A file'} cannot be read or written ({error.strerror})"
         complain("Error", f"{what}; check its path, its permissions and the space on the disk.")
         raise SystemExit(1) from error
+    finally:
+        for folder in _made.get():
+            with suppress(OSError):  # one that holds something stays
+                folder.rmdir()
+        _made.reset(before)
 
 
 @contextmanager
@@ -91,6 +100,18 @@ def read_faces(folder: Path, size: int) -> "Faces":
 
     with console.status(escape(f"Reading {folder}")):
         return load_faces(folder, size=size)
+
+
+def claim(path: Path) -> None:
+    """Make sure that a command's result is new, and make its folder, which goes again if the command writes nothing there.
+
+    Raises DataError.
+    """
+    missing: list[Path] = []
+    with suppress(OSError):
+        missing = [folder for folder in path.parents if not folder.exists()]
+    _made.get([]).extend(missing)
+    refuse_existing(path)
 
 
 def list_left_out(failures: Sequence["Failure"]) -> None:

@@ -166,6 +166,7 @@ def test_an_interruption_is_no_bug(capsys, tmp_path, monkeypatch):
 
 def test_a_missing_folder_is_named(capsys, tmp_path, reading):
     assert fail(capsys, *reading, tmp_path / "absent") == f"{tmp_path / 'absent'} does not exist; check the path."
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_empty_folder_is_refused_with_what_it_should_hold(capsys, tmp_path, reading):

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from faceguard import terminal
+from faceguard.errors import DataError
 from faceguard.identities import Failure
 from faceguard.train import Epoch
 
@@ -29,6 +30,19 @@ def test_a_long_sentence_with_brackets_stays_one_line_as_it_was_written(capsys):
     terminal.say(sentence)
     terminal.complain("left out", sentence)
     assert capsys.readouterr() == (sentence + "\n", f"left out: {sentence}\n")
+
+
+def test_folders_that_a_command_made_for_its_results_go_again_when_they_stay_empty(tmp_path):
+    (tmp_path / "old").mkdir()
+    for name, written in (("new/deep", False), ("new/full", True), ("old", False)):
+        with pytest.raises(SystemExit), terminal.sentences():
+            terminal.claim(tmp_path / name / "r.json")
+            assert (tmp_path / name).is_dir()
+            if written:
+                (tmp_path / name / "r.partial").touch()
+            raise DataError("It failed.")
+        assert (tmp_path / name).exists() == (name != "new/deep")
+        assert (tmp_path / "new").exists() == (name != "new/deep")
 
 
 def test_an_epoch_line_has_loss_accuracy_and_what_was_measured(capsys):
