@@ -16,6 +16,13 @@ if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.manifest import PhotoResult
 
 Assign = Literal["nearest", "random", "round-robin"]
+FORESEEN = "For experiments: others can then foresee your row."
+Rule = Annotated[
+    Assign,
+    typer.Option(
+        help=f"How an identity gets a row. random: its own if NOISE has one, else drawn. The others: {FORESEEN.lower()}"
+    ),
+]
 Noise = Annotated[Path | None, typer.Option(help="Noise bank; by default the one that ships.")]
 BEST = "1 is best: all of it survived"
 LIMIT = "The noise helps when many people's photos carry it, and less when photos of the same people without it are out there."
@@ -29,7 +36,7 @@ def protect(
     noise: Noise = None,
     identity: Annotated[str | None, typer.Option(help="Whose photos these are; else the folders say it.")] = None,
     faces: Annotated[
-        Literal["largest", "all"], typer.Option(help="Which faces of a photo take the noise.")
+        Literal["largest", "all"], typer.Option(help="Who takes the noise; all: bystanders carry your pattern as well.")
     ] = "largest",
     form: Annotated[
         Literal["keep", "png", "webp"],
@@ -48,10 +55,8 @@ def protect(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what an earlier run wrote and nobody edited.")
     ] = False,
-    assign: Annotated[
-        Assign, typer.Option(help="How an identity gets a row; random: its own, if NOISE has one.")
-    ] = "random",
-    seed: Annotated[int | None, typer.Option(help="Draws rows; by default your own secret does.")] = None,
+    assign: Rule = "random",
+    seed: Annotated[int | None, typer.Option(help=f"Draws rows in place of your own secret. {FORESEEN}")] = None,
 ) -> None:
     """Write protected copies of photos.
 

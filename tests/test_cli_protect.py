@@ -169,6 +169,13 @@ def test_a_loss_is_said_where_there_is_one(capsys, tmp_path, bank, suffix, form,
     assert "which lose nothing" not in out
 
 
+def test_the_help_says_which_options_give_a_row_away_and_who_else_carries_it(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    said = succeed(capsys, "protect", "--help")
+    assert said.lower().count("for experiments: others can then foresee your row.") == 2
+    assert "all: bystanders carry your pattern as well" in said
+
+
 def test_png_with_a_quality_is_refused(capsys, tmp_path, people):
     said = mistype(capsys, "protect", people, tmp_path / "out", "--quality", 60, "--format", "png")
     assert "--format png loses nothing" in said
