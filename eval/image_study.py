@@ -25,10 +25,10 @@ class ImageNoise:
     """How the noise of a run is made; where a value is None, the set's own (``eval.image_scales``) is taken.
 
     ``epsilon`` is in levels of 255. With ``patch`` the noise has so many pixels a side and lies at a random place of every
-    photo. ``pgd_steps`` is equation 3's T and ``step_size`` its alpha, in levels of 255; ``solver="penalty"`` takes equation 5
-    instead. ``learnt_on`` names another set, whose classes' rows are put on this set's classes by ``rows_of``: pairs of this
-    set's class and that set's. With ``random_phases`` the rows keep their power at every frequency and nothing else of what
-    was learnt (``controls.phase_randomized``).
+    photo. ``pgd_steps`` is equation 3's T and ``step_size`` its alpha, in levels of 255, ``stop_error`` Algorithm 1's lambda;
+    ``solver="penalty"`` takes equation 5 instead. ``learnt_on`` names another set, whose classes' rows are put on this set's
+    classes by ``rows_of``: pairs of this set's class and that set's. With ``random_phases`` the rows keep their power at every
+    frequency and nothing else of what was learnt (``controls.phase_randomized``).
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
     ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
@@ -42,6 +42,7 @@ class ImageNoise:
     patch: int | None = None
     pgd_steps: int | None = None
     step_size: float | None = None
+    stop_error: float | None = None
     solver: Literal["pgd", "penalty"] = "pgd"
     learnt_on: str | None = None
     rows_of: tuple[tuple[str, str], ...] = ()

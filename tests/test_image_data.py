@@ -163,9 +163,10 @@ def test_steps_of_equation_3_are_those_of_the_noise_or_of_its_set():
     size = size_of("cifar10", "full")
     usual, fewer = (
         settings_of(ImageNoise(form="sample-wise", **changes), size)
-        for changes in ({}, {"pgd_steps": 2, "step_size": 2, "epsilon": 16})
+        for changes in ({}, {"pgd_steps": 2, "step_size": 2, "epsilon": 16, "stop_error": 0.3})
     )
     assert (usual.pgd_steps, 255 * usual.step_size) == (20, pytest.approx(0.8))
+    assert (usual.stop_error, fewer.stop_error) == (0.01, 0.3)
     assert (fewer.pgd_steps, 255 * fewer.step_size, 255 * fewer.epsilon) == (2, pytest.approx(2), pytest.approx(16))
 
 
