@@ -22,11 +22,11 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
         "face-shares-resnet-18-narrow",
     ),
     "Noise may protect only because": ("face-presence", "face-shares"),
-    "On CIFAR-10 at scale small": (
+    "On CIFAR-10 at scale small": ("cifar10-noise-types",),
+    "Recorded before, with weaker": (
         "adversarial-training",
         "cifar10-costly-countermeasures",
         "cifar10-countermeasures",
-        "cifar10-noise-types",
         "generation-methods",
         "percentages",
         "several-classes",
