@@ -135,7 +135,8 @@ def judge(attack: Attack, test: Faces, groups: Groups, *, seed: int) -> ArmResul
 def verdict(recognition: Mapping[Arm, Mapping[str, Mapping[str, float]]], identities: int) -> tuple[str, list[str]]:
     """``protected``, ``not protected`` or ``inconclusive`` with the reasons, from arm -> group -> last, best rank-1.
 
-    Protected: at most a quarter of the clean arm's last rank-1 after the last epoch, and at most half of it at any epoch.
+    Protected: at most a quarter of the clean arm's last rank-1 after the last epoch, and at most half of it at any epoch, where
+    random noise leaves three quarters of it after the last.
     """
     absent = [arm for arm in ARMS if arm not in recognition]
     if absent:
@@ -149,9 +150,9 @@ def verdict(recognition: Mapping[Arm, Mapping[str, Mapping[str, float]]], identi
             f"The clean arm did not learn: rank-1 {clean[g]['last']:.2f} for {g}, and {floor:.2f} is the least that counts."
             for g in unlearned
         ]
-    if not random["protected"]["best"] >= 0.75 * clean["protected"]["last"]:
+    if not all(random["protected"][epoch] >= 0.75 * clean["protected"]["last"] for epoch in ("last", "best")):
         return "inconclusive", [
-            f"Random noise of the same budget does much of it: rank-1 {random['protected']['best']:.2f}."
+            f"Random noise of the same budget does much of it: rank-1 {random['protected']['last']:.2f}."
         ]
     if "others" in clean and not protected["others"]["last"] >= 0.75 * clean["others"]["last"]:
         return "inconclusive", [f"The others are recognized badly too: rank-1 {protected['others']['last']:.2f}."]

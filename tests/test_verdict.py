@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from faceguard.study import ARMS, verdict
 
 
-def recognition(clean=(0.9, 0.9), random=(0.9, 0.9), noise=(0.05, 0.9), *, best=None):
-    """Rank-1 by arm as (protected, others), last = best unless told otherwise for the protected of the noise arm."""
+def recognition(clean=(0.9, 0.9), random=(0.9, 0.9), noise=(0.05, 0.9), *, best=None, random_best=None):
+    """Rank-1 by arm as (protected, others), last = best unless told otherwise for the protected of an arm with noise."""
     found = {}
     for arm, pair in zip(ARMS, (clean, random, noise), strict=True):
         found[arm] = {g: {"last": v, "best": v} for g, v in zip(("protected", "others"), pair, strict=True)}
-    if best is not None:
-        found["error-minimizing"]["protected"]["best"] = best
+    for arm, told in (("error-minimizing", best), ("random", random_best)):
+        if told is not None:
+            found[arm]["protected"]["best"] = told
     return found
 
 
@@ -30,6 +31,12 @@ def recognition(clean=(0.9, 0.9), random=(0.9, 0.9), noise=(0.05, 0.9), *, best=
         (recognition(clean=(0.3, 0.3), random=(0.3, 0.3), noise=(0.0, 0.3)), 100, "protected", "after the last epoch"),
         (recognition(random=(0.1, 0.9)), 20, "inconclusive", "Random noise of the same budget does much of it"),
         (recognition(random=(0.66, 0.9)), 20, "inconclusive", "Random noise"),
+        (
+            recognition(random=(0.1, 0.9), random_best=0.8),
+            20,
+            "inconclusive",
+            "Random noise of the same budget does much",
+        ),
         (recognition(noise=(0.05, 0.5)), 20, "inconclusive", "The others are recognized badly too: rank-1 0.50"),
     ],
 )
@@ -67,6 +74,6 @@ def test_protected_is_never_said_without_a_drop_to_a_quarter_beyond_both_control
         assert noise["protected"]["last"] <= clean["protected"]["last"] / 4
         assert noise["protected"]["best"] <= clean["protected"]["last"] / 2
         assert clean["protected"]["last"] >= min(0.5, 10 / identities)
-        assert random["protected"]["best"] >= 0.75 * clean["protected"]["last"]
+        assert min(random["protected"].values()) >= 0.75 * clean["protected"]["last"]
         if "others" in clean:
             assert noise["others"]["last"] >= 0.75 * clean["others"]["last"]
