@@ -13,6 +13,7 @@ N photos, R rows, B batch, S x S pixels; deltas and noise are float32 in [-epsil
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -147,15 +148,14 @@ class _Run:
         each = torch.arange(len(faces), device=self.labels.device)
         self.rows = self.labels if settings.form == "class-wise" else each
         self.learn_on = torch.arange(len(faces)) if part is None else part
-        self.faces = faces.fingerprint()
+        self.faces = faces
         self.noise, self.held = self._start(faces, store)
         self.rounds = self.steps = 0
         flips_and_crops = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
         publish = settings.publication
         self.augment = flips_and_crops if publish is None else lambda pixels: flips_and_crops(publish(pixels))
-        optimizer = torch.optim.SGD(
-            source.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay
-        )
+        rate, decay = settings.learning_rate, settings.weight_decay
+        optimizer = torch.optim.SGD(source.parameters(), rate, settings.momentum, weight_decay=decay)
         self.model, self.optimizer = fabric.setup(source.to(memory_format=torch.channels_last), optimizer)
 
     def _start(self, faces: Faces, store: Path | None) -> tuple[Rows, Tensor]:
@@ -228,19 +228,19 @@ class _Run:
         self.steps += 1
         return order[position * size : (position + 1) * size]
 
+    @cached_property
     def _fingerprint(self) -> int:
         settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
         where, kind = repr(self.learn_on.tolist()), [] if self.held.is_floating_point() else ["int8"]
-        return derive_seed(self.seed, repr(settings), self.faces, where, outline(self.source), *kind)
+        return derive_seed(self.seed, repr(settings), self.faces.digest(), where, outline(self.source), *kind)
 
     def save(self, path: Path) -> None:
-        networks = {"source": self.source.state_dict(), "optimizer": self.optimizer.state_dict()}
-        done = {"rounds": self.rounds, "steps": self.steps, "noise": self.held, "fingerprint": self._fingerprint()}
-        save_checkpoint(path, networks | done)
+        state = {"source": self.source.state_dict(), "optimizer": self.optimizer.state_dict(), "noise": self.held}
+        save_checkpoint(path, state | {"rounds": self.rounds, "steps": self.steps, "fingerprint": self._fingerprint})
 
     def load(self, path: Path) -> None:
         state = load_checkpoint(path)
-        if state.get("fingerprint") != self._fingerprint():
+        if state.get("fingerprint") != self._fingerprint:
             raise RunError(
                 f"{path} was left by a run with other settings, faces, model or seed; delete it or repeat that command."
             )

@@ -7,6 +7,7 @@ seed of its own, so a resumed run equals an undisturbed one bit for bit.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -207,11 +208,12 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * factor
 
-    @property
+    @cached_property
     def _fingerprint(self) -> int:
+        """What a checkpoint must agree with, every photo included; of half a million faces only after the first epoch."""
         whole = torch.equal(self.learn_on, torch.arange(len(self.faces)))
         part = [] if whole else [repr(self.learn_on.tolist())]
-        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.fingerprint(), outline(self.model), *part)
+        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.digest(), outline(self.model), *part)
 
     def save(self, path: Path) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}

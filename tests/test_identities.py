@@ -143,16 +143,33 @@ def test_channels_and_places_keep_their_order():
 
 
 @pytest.mark.parametrize("change", ["names", "keys", "labels", "pixels"])
-def test_a_fingerprint_tells_other_faces_apart(change):
+def test_a_digest_tells_other_faces_apart(change):
     faces = numbered([3, 4])
-    assert faces.fingerprint() == numbered([3, 4]).fingerprint()
+    assert faces.digest() == numbered([3, 4]).digest()
     others = {
         "names": ("x", "y"),
         "keys": faces.keys[::-1],
         "labels": faces.labels[::-1].copy(),
         "pixels": faces.pixels + np.uint8(1),
     }
-    assert replace(faces, **{change: others[change]}).fingerprint() != faces.fingerprint()
+    assert replace(faces, **{change: others[change]}).digest() != faces.digest()
+
+
+def test_a_digest_is_of_every_photo_however_many_there_are():
+    faces = numbered([300, 300])
+    known = {faces.digest()}
+    for photo in range(len(faces)):
+        changed = replace(faces, pixels=faces.pixels.copy())
+        changed.pixels[photo, -1, -1, -1] ^= 1
+        known.add(changed.digest())
+    assert len(known) == len(faces) + 1
+
+
+def test_a_digest_is_the_same_whatever_lies_between_the_photos_in_memory():
+    faces = numbered([300, 300])
+    spaced = np.repeat(faces.pixels, 2, axis=2)[:, :, ::2]
+    assert not spaced.flags.c_contiguous
+    assert replace(faces, pixels=spaced).digest() == faces.digest()
 
 
 @given(counts_of_photos, st.integers(0, 5), st.randoms(use_true_random=False))

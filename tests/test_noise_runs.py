@@ -8,6 +8,7 @@ from torch import nn
 
 from faceguard.device import make_fabric
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
+from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round, generate
 from tests.small import QUICK, SIZE, interrupt_after, learn, tiny_faces, tiny_net
 
@@ -48,6 +49,19 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, changed):
     with pytest.raises(RunError, match=r"noise\.ckpt was left by a run with other settings, faces, model or seed"):
         generate(fabric, **others, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
+
+
+def test_a_checkpoint_is_refused_when_one_photo_of_many_changed_and_the_photos_are_hashed_once(tmp_path, monkeypatch):
+    checkpoint, hashed, digest = tmp_path / "noise.ckpt", [], Faces.digest
+    monkeypatch.setattr(Faces, "digest", lambda faces: hashed.append(faces) or digest(faces))
+    slow = replace(QUICK, train_steps=1, stop_error=0.001)
+    with pytest.raises(KeyboardInterrupt):
+        learn(tiny_faces(3, 60), slow, checkpoint=checkpoint, progress=interrupt_after(3))
+    assert len(hashed) == 1
+    changed = tiny_faces(3, 60)
+    changed.pixels[2, 0, 0, 0] ^= 1
+    with pytest.raises(RunError, match="other settings, faces"):
+        learn(changed, slow, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "a list"])

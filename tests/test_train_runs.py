@@ -9,6 +9,7 @@ from torch import nn
 
 from faceguard.device import launch, make_fabric
 from faceguard.errors import FaceguardError, RunError, TrainingDiverged
+from faceguard.identities import Faces
 from faceguard.train import TrainSettings, fit
 from tests.small import Net, interrupt_after, numbered_faces, separable_faces, tiny_linear, train
 
@@ -81,6 +82,25 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path, changed)
             checkpoint=checkpoint,
         )
     assert checkpoint.read_bytes() == before
+
+
+def test_a_checkpoint_is_refused_when_one_photo_of_many_changed(tmp_path):
+    faces, changed, checkpoint = numbered_faces(200), numbered_faces(200), tmp_path / "last.ckpt"
+    changed.pixels[2, 0, 0, 0] += 1
+    train(faces, PLAIN, checkpoint=checkpoint)
+    with pytest.raises(RunError, match="other settings, faces"):
+        train(changed, PLAIN, checkpoint=checkpoint)
+
+
+def test_the_photos_are_hashed_once_after_the_first_epoch_and_not_at_all_without_a_checkpoint(tmp_path, monkeypatch):
+    done, hashed = [], []
+    digest = Faces.digest
+    monkeypatch.setattr(Faces, "digest", lambda faces: hashed.append(len(done)) or digest(faces))
+    train(separable_faces(), QUICK, progress=done.append)
+    assert hashed == []
+    done.clear()
+    train(separable_faces(), QUICK, checkpoint=tmp_path / "c", measure=lambda _: done.append("measured") or {})
+    assert hashed == [1]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "a list"])
