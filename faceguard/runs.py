@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from faceguard.decode import load_faces
-from faceguard.errors import RunError
+from faceguard.errors import DataError, RunError
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.identification import predict
 from faceguard.identities import Faces, Failure, split_photos
@@ -68,6 +68,11 @@ def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch],
     Raises DataError for unusable faces, RunError for a folder of another run, TrainingDiverged when the loss is not finite.
     """
     faces = load_faces(training.faces, size=training.size)
+    if len(faces.names) < 2:
+        raise DataError(
+            f"{faces.names[0]} is the only identity, and a recognizer learns by telling identities apart;"
+            " give FACES of two people or more."
+        )
     train, test = np.arange(len(faces)), np.array([], dtype=np.int64)  # photos by number: they may be too many to copy
     if training.hold_out > 0:
         train, test = split_photos(faces, share=1 - training.hold_out, seed=training.seed)

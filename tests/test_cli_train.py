@@ -117,6 +117,14 @@ def test_an_identity_with_one_photo_is_named(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("hold_out", [0, 0.2])
+def test_a_single_identity_is_refused_as_there_is_nobody_to_tell_it_from(capsys, tmp_path, hold_out):
+    faces = write_faces(tmp_path / "faces", identities=1, photos=4, size=32)
+    sentence = fail(capsys, "train", faces, "--out", tmp_path / "run", "--hold-out", hold_out, *TINY)
+    assert sentence.startswith("synthetic-000 is the only identity")
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_a_corrupt_photo_is_left_out_and_listed_and_the_run_is_complete(capsys, tmp_path):
     faces = write_faces(tmp_path / "faces", identities=2, photos=5, size=32)
     write_corrupt(faces / "synthetic-000" / "bad.jpg")
