@@ -23,10 +23,10 @@ def own_seed(folder: Path, drawn: Callable[[Path], None] = lambda _: None) -> in
     path = folder / "secret"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(BYTES))
-        drawn(path)
-    except FileExistsError:
+        if not path.exists():
+            _draw(path)
+            drawn(path)
+    except FileExistsError:  # another process was faster, so its secret is the one
         pass
     except OSError as error:
         raise DataError(
@@ -43,3 +43,23 @@ def own_seed(folder: Path, drawn: Callable[[Path], None] = lambda _: None) -> in
             f"{path} holds {len(content)} bytes instead of {BYTES}; restore it, or delete it for a new secret."
         )
     return int.from_bytes(content, "big")
+
+
+def _draw(path: Path) -> None:
+    """A new secret that appears at ``path`` whole. Raises FileExistsError when there is one already, and keeps that."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        _write(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except (OSError, AttributeError):  # a disk or system without hard links: still never two secrets
+            _write(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(BYTES))

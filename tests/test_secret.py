@@ -1,5 +1,9 @@
 """The secret behind the rows: drawn once, kept from others, and never overwritten."""
 
+import os
+import secrets
+from pathlib import Path
+
 import pytest
 
 from faceguard.errors import DataError
@@ -34,3 +38,35 @@ def test_a_secret_that_cannot_be_read_is_a_sentence(tmp_path):
     (tmp_path / "secret").mkdir()
     with pytest.raises(DataError, match=r"secret cannot be read \(Is a directory\); set FACEGUARD_CONFIG"):
         own_seed(tmp_path)
+
+
+def test_it_appears_whole_and_nothing_else_is_left(tmp_path, monkeypatch):
+    there, draw = [], secrets.token_bytes
+    monkeypatch.setattr(
+        secrets, "token_bytes", lambda count: there.append((tmp_path / "secret").exists()) or draw(count)
+    )
+    own_seed(tmp_path)
+    assert there and not any(there)
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_of_two_processes_that_draw_at_once_both_get_the_secret_of_the_faster(tmp_path, monkeypatch):
+    link = os.link
+
+    def late(temporary, path):
+        Path(path).write_bytes(b"f" * BYTES)
+        link(temporary, path)
+
+    monkeypatch.setattr(os, "link", late)
+    assert own_seed(tmp_path) == int.from_bytes(b"f" * BYTES, "big")
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_it_is_kept_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert own_seed(tmp_path) == own_seed(tmp_path)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
