@@ -1,11 +1,13 @@
 """What an interrupted training or generation left: written whole or not at all, read without executing anything."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from faceguard.errors import RunError
@@ -17,12 +19,36 @@ def outline(model: nn.Module) -> str:
     return repr([(name, tuple(weight.shape)) for name, weight in model.state_dict().items()])
 
 
+@contextmanager
+def reserved(path: Path) -> Iterator[None]:
+    """Keep the checkpoint ``path`` to this process meanwhile; a process that ends, however it does, keeps nothing.
+
+    Raises RunError when another process keeps it, or the folder cannot be written to.
+    """
+    file = path.with_name(path.name + ".lock")
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"Another process works on {path} just now; wait until it has ended, or choose another --out."
+        ) from error
+    except OSError as error:
+        raise RunError(not_written(file, error)) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file, and does so itself at the end
+            file.unlink()
+        lock.release()
+
+
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write ``state`` so that an interruption leaves either the old file or the new one, never half of one.
 
     Raises RunError when the disk is full or the folder cannot be written to; the old file then stays.
     """
-    temporary = path.with_name(path.name + ".tmp")  # always the same, so that what a killed run left is replaced
+    temporary = path.with_name(path.name + ".tmp")  # the same each time, so that what a killed run left is replaced
     try:
         try:
             torch.save(dict(state), temporary)

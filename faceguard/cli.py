@@ -82,6 +82,7 @@ def generate(
     precision: Arithmetic = "auto",
 ) -> None:
     """Learn error-minimizing noise and write a noise bank. Interrupted, the same command goes on where it stopped."""
+    from faceguard.checkpoint import reserved
     from faceguard.generate import SourceModel, face_noise, learn_bank
     from faceguard.identities import merge
 
@@ -91,22 +92,23 @@ def generate(
         raise typer.BadParameter("--gray changes noise that survives publication; leave --no-publication out.")
     terminal.claim(out)
     settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
-    people = terminal.read_faces(faces, 112)
-    if own is not None:
-        people = merge(people, terminal.read_faces(own, 112))
     checkpoint = out.with_name(out.name + ".partial")
-    with terminal.bars() as advance:
-        bank = learn_bank(
-            _fabric(device, precision),
-            people,
-            settings,
-            source_model=SourceModel(name=model),
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=lambda done: advance("rounds at most", max_rounds, f"error {done.error:.3f}", done.number),
-        )
-    bank.save(out)
-    checkpoint.unlink(missing_ok=True)  # only now: a full disk must not cost the rounds
+    with reserved(checkpoint):
+        people = terminal.read_faces(faces, 112)
+        if own is not None:
+            people = merge(people, terminal.read_faces(own, 112))
+        with terminal.bars() as advance:
+            bank = learn_bank(
+                _fabric(device, precision),
+                people,
+                settings,
+                source_model=SourceModel(name=model),
+                seed=seed,
+                checkpoint=checkpoint,
+                progress=lambda done: advance("rounds at most", max_rounds, f"error {done.error:.3f}", done.number),
+            )
+        bank.save(out)
+        checkpoint.unlink(missing_ok=True)  # only now: a full disk must not cost the rounds
     terminal.say(f"{out}: {len(bank)} rows of {bank.size} px at epsilon {epsilon:g}/255.")
     terminal.list_left_out(people.failures)
 

@@ -6,6 +6,7 @@ on, the learning curve) and ``learning-curves.png``; while it is being trained, 
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from faceguard.checkpoint import reserved
 from faceguard.decode import load_faces
 from faceguard.errors import DataError, RunError
 from faceguard.formats import PHOTO_SUFFIXES
@@ -65,8 +67,15 @@ def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch],
     """Train from a folder of faces into a run folder, in every process of a launched ``fabric``; resumes by itself.
 
     ``hold_out`` of each identity's photos are not trained on, and tested after every epoch.
-    Raises DataError for unusable faces, RunError for a folder of another run, TrainingDiverged when the loss is not finite.
+    Raises DataError for unusable faces, RunError for a folder of another run or one that another process trains into,
+    TrainingDiverged when the loss is not finite.
     """
+    checkpoint = training.out / CHECKPOINT_FILE
+    with reserved(checkpoint) if fabric.is_global_zero else nullcontext():
+        return _train(fabric, training, checkpoint, progress)
+
+
+def _train(fabric: Fabric, training: Training, checkpoint: Path, progress: Callable[[Epoch], None] | None) -> Finished:
     faces = load_faces(training.faces, size=training.size)
     if len(faces.names) < 2:
         raise DataError(
@@ -85,7 +94,6 @@ def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch],
             named = predict(network, faces, photos=test, device=fabric.device)  # type: ignore[arg-type]
         return {"all": float((named == faces.labels[test]).mean())}
 
-    checkpoint = training.out / CHECKPOINT_FILE
     settings = training.settings
     curve = fit(
         fabric,

@@ -1,9 +1,12 @@
 """Checkpoints: whole or not at all, and a disk that is full is said in a sentence."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from faceguard.checkpoint import load_checkpoint, save_checkpoint
+from faceguard.checkpoint import load_checkpoint, reserved, save_checkpoint
 from faceguard.errors import RunError
 
 
@@ -23,3 +26,34 @@ def test_a_folder_that_cannot_take_a_checkpoint_is_a_sentence(tmp_path):
     for path in (tmp_path / "absent" / "checkpoint.pt", tmp_path):
         with pytest.raises(RunError, match=r"cannot be written \(.*give the command again"):
             save_checkpoint(path, {"epoch": 1})
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from faceguard.checkpoint import reserved
+with reserved(Path(sys.argv[1])):
+    print("reserved", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_checkpoint_that_another_process_works_on_is_refused_until_that_process_is_gone(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "reserved\n"
+        with (
+            pytest.raises(RunError, match=r"Another process works on .*checkpoint\.pt .*choose another --out"),
+            reserved(path),
+        ):
+            pytest.fail("two processes work on one checkpoint")
+        other.kill()
+    with reserved(path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_which_nothing_can_be_reserved_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"), reserved(tmp_path / "file" / "checkpoint.pt"):
+        pytest.fail("a file is no folder")

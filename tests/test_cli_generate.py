@@ -8,6 +8,7 @@ from commands import ON_CPU, fail, interrupt_after, mistype, quick_noise, run, s
 
 import faceguard.generate
 from faceguard.bank import load_bank
+from faceguard.checkpoint import reserved
 from faceguard.generate import face_noise as real_face_noise
 from faceguard.manifest import MANIFEST
 from faceguard.noise import NoiseSettings
@@ -143,6 +144,12 @@ def test_a_checkpoint_of_another_command_is_refused_and_kept(capsys, tmp_path, f
     before = (tmp_path / "b.partial").read_bytes()
     assert "b.partial was left by a run with other settings" in fail(capsys, *words, "--seed", 1)
     assert (tmp_path / "b.partial").read_bytes() == before
+
+
+def test_a_second_generation_of_the_same_bank_is_refused(capsys, tmp_path, faces):
+    with reserved(tmp_path / "b.partial"):
+        assert "Another process works on" in fail(capsys, "generate", faces, "--out", tmp_path / "b", *ON_CPU)
+    assert not list(tmp_path.iterdir())
 
 
 def test_after_too_few_rounds_more_may_be_allowed_and_the_same_noise_goes_on(capsys, tmp_path, faces, monkeypatch):

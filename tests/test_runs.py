@@ -6,6 +6,7 @@ import pytest
 import torch
 from commands import write_faces
 
+from faceguard.checkpoint import reserved
 from faceguard.device import make_fabric
 from faceguard.errors import RunError
 from faceguard.readers.synthetic import synthetic_faces
@@ -79,3 +80,16 @@ def test_the_same_seed_trains_the_same_weights_and_another_does_not(tmp_path):
     first = weights("a", 1)
     assert first == weights("b", 1)
     assert first != weights("c", 2)
+
+
+def test_a_second_training_into_the_same_folder_is_refused_and_leaves_the_first_alone(tmp_path):
+    faces = write_faces(tmp_path / "faces", photos=5, size=32)
+    (tmp_path / "out").mkdir()
+    training = Training(
+        faces=faces, out=tmp_path / "out", model="resnet-18", size=32, settings=TrainSettings(epochs=1, batch_size=4)
+    )
+    with reserved(tmp_path / "out" / "checkpoint.pt"), pytest.raises(RunError, match="Another process works on"):
+        train_run(make_fabric(device="cpu"), training)
+    assert not list((tmp_path / "out").iterdir())
+    train_run(make_fabric(device="cpu"), training)
+    assert load_run(tmp_path / "out").identities == ("synthetic-000", "synthetic-001", "synthetic-002")
