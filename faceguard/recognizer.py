@@ -209,9 +209,11 @@ class OnnxRecognizer:
     def embed(self, pixels: Tensor) -> Tensor:
         """B x 3 x size x size in [0, 1] to B x D of unit length, float32."""
         levels = pixels.float().mul(255).cpu().contiguous()
-        batches = levels.split(self._batch or len(levels))  # some files fix the batch, SFace to one photo
-        found = [torch.from_numpy(self._model.forward(batch.numpy())) for batch in batches]
-        return F.normalize(torch.cat(found).float(), dim=1)
+        size = self._batch or len(levels)  # some files fix the batch, SFace to one photo
+        lacking = -len(levels) % size  # photos in the last batch, which is filled up with copies of the last one
+        filled = torch.cat([levels, levels[-1:].expand(lacking, -1, -1, -1)]) if lacking else levels
+        found = [torch.from_numpy(self._model.forward(batch.numpy())) for batch in filled.split(size)]
+        return F.normalize(torch.cat(found)[: len(levels)].float(), dim=1)
 
 
 def _fits_a_face_recognizer(graph: Any) -> bool:

@@ -118,7 +118,7 @@ def write_onnx(path, *, shape=("n", 3, 112, 112), outputs=1, normalises=False, q
 
 
 @pytest.mark.parametrize("form", ["arcface", "normalises", "quantized"])
-@pytest.mark.parametrize("batch", ["n", 1, 4])
+@pytest.mark.parametrize("batch", ["n", 1, 2, 3, 4, 6])
 def test_an_onnx_recognizer_gives_unit_embeddings_of_pixels_centred_once(tmp_path, form, batch):
     """Whether the network or the loader centres the levels, and for any number of photos, even if the file fixes it."""
     path = write_onnx(
