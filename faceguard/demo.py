@@ -91,8 +91,10 @@ def run_demo(
         "settings": asdict(settings) | {"seed": seed},
         "version": __version__,
     }
+    write_json(
+        out / "report.json", report
+    )  # before the pictures: whatever fails in them, the trainings were not in vain
     _draw(out, arms, train, training["error-minimizing"], protected)
-    write_json(out / "report.json", report)
     return report
 
 

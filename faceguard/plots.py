@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from faceguard.errors import DataError
 from faceguard.outputs import replacing
+from faceguard.printable import printable
 
 if TYPE_CHECKING:  # matplotlib costs start-up time, so it is imported where a figure is made
     from matplotlib.axes import Axes
@@ -149,7 +150,9 @@ def _mosaic(
             enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
             figure.figimage(enlarged, x, round(figure.bbox.height) - top - height, origin="upper")
             if heads[i] and j < len(captions[i]):
-                _write(figure, x + width / 2, top - 13, _shortened(captions[i][j], width // 9), align="center")
+                _write(
+                    figure, x + width / 2, top - 13, _shortened(printable(captions[i][j]), width // 9), align="center"
+                )
         top += height + gap
     save_figure(figure, path)
 
@@ -169,9 +172,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def _write(figure: Figure, x: float, y: float, text: str, *, align: str) -> None:
-    """Text around the pixel x from the left, y from the upper edge."""
+    """Text around the pixel x from the left, y from the upper edge; dollars are dollars, not formulas."""
     across, down = x / figure.bbox.width, 1 - y / figure.bbox.height
-    figure.text(across, down, text, fontsize=8, color=INK, ha=align, va="center")
+    figure.text(across, down, text, fontsize=8, color=INK, ha=align, va="center", parse_math=False)
 
 
 def _label(axes: Axes, *, title: str, x: str, y: str) -> None:

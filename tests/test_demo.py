@@ -126,6 +126,16 @@ def test_too_few_identities_or_photos_are_said_before_any_training(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_picture_that_cannot_be_drawn_costs_no_result(tmp_path, monkeypatch):
+    def fail_to_draw(*_, **__):
+        raise ValueError("no font")
+
+    monkeypatch.setattr(faceguard.demo, "learning_curves", fail_to_draw)
+    with pytest.raises(ValueError, match="no font"):
+        demo(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["arms"].keys() == set(ARMS)
+
+
 def test_noise_that_does_not_converge_is_a_sentence(capsys, tmp_path, monkeypatch):
     never = replace(TINY, noise=replace(TINY.noise, stop_error=1e-9, max_rounds=1, train_steps=1, step_size=1e-6))
     monkeypatch.setattr(faceguard.demo, "DemoSettings", lambda: never)

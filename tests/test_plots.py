@@ -153,3 +153,18 @@ def test_what_cannot_be_drawn_is_named_in_a_sentence(draw, sentence, tmp_path):
     with pytest.raises(DataError, match=sentence):
         draw(tmp_path / "picture.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "a$b$c", "\udcff", "a\nb", "\x1b[31m"])
+def test_a_caption_may_be_any_name(tmp_path, name):
+    """Neither a formula that does not parse, nor half a character, nor a second line."""
+    plots.before_after([flat(RED)], [flat(BLUE)], tmp_path / "named.png", names=[name])
+    assert count(read(tmp_path / "named.png"), RED) > 10_000
+
+
+def test_dollars_in_a_caption_are_drawn_as_dollars(tmp_path):
+    drawn = []
+    for name in ("$xx$", "xx"):
+        plots.before_after([flat(RED)], [flat(BLUE)], tmp_path / "named.png", names=[name])
+        drawn.append(int((read(tmp_path / "named.png")[:30].sum(axis=2) < 600).sum()))
+    assert drawn[0] > 1.5 * drawn[1] > 0  # more ink, where a formula would have less: two letters in italics
