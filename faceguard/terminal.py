@@ -17,6 +17,7 @@ from rich.text import Text
 
 from faceguard.errors import FaceguardError
 from faceguard.outputs import refuse_existing
+from faceguard.printable import printable
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.identities import Faces, Failure
@@ -45,13 +46,13 @@ _made: ContextVar[list[Path]] = ContextVar("folders that the command under way m
 
 
 def say(sentence: str) -> None:
-    """One line on what was done, never wrapped; brackets in a path are a path's, not markup."""
-    console.print(Text(sentence), soft_wrap=True)
+    """One line on what was done, never wrapped; brackets in a path are a path's, not markup, and codes in it are escaped."""
+    console.print(Text(printable(sentence)), soft_wrap=True)
 
 
 def complain(what: str, sentence: str) -> None:
     """One line on standard error: ``what`` in red, then the sentence."""
-    errors.print(Text.assemble((what, "red"), f": {sentence}"), soft_wrap=True)
+    errors.print(Text.assemble((printable(what), "red"), f": {printable(sentence)}"), soft_wrap=True)
 
 
 @contextmanager
@@ -88,8 +89,8 @@ def bars() -> Iterator[Callable[..., None]]:
 
         def advance(name: str, total: int, note: str, done: int | None = None) -> None:
             if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total, note="")
-            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=note)
+                tasks[name] = progress.add_task(escape(printable(name)), total=total, note="")
+            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=printable(note))
 
         yield advance
 
@@ -98,7 +99,7 @@ def read_faces(folder: Path, size: int) -> "Faces":
     """The faces in ``folder``, with a note on the screen while they are being read."""
     from faceguard.decode import load_faces
 
-    with console.status(escape(f"Reading {folder}")):
+    with console.status(escape(f"Reading {printable(str(folder))}")):
         return load_faces(folder, size=size)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from rich.console import Console
 
 from faceguard import terminal
@@ -96,6 +97,20 @@ def test_a_file_name_that_is_no_text_is_shown_with_its_bytes_escaped(capsys):
     said = capsys.readouterr()
     assert "\\udcff.png is done." in said.out
     assert said.err == "not protected: \\udcff.png: No face was found.\n"
+
+
+def test_a_name_from_a_data_set_commands_no_terminal_and_forges_no_line(capsys):
+    name = "\x1b]0;owned\x07\x9b2J\r\nError: forged"
+    terminal.say(f"{name} is done.")
+    with pytest.raises(typer.Exit):
+        terminal.list_left_out([Failure(key=name, reason=f"{name} is damaged.")])
+    with terminal.bars() as advance:
+        advance(name, 1, name)
+    said = capsys.readouterr()
+    escaped = r"\x1b]0;owned\x07\x9b2J\r\nError: forged"
+    assert said.out.splitlines()[0] == f"{escaped} is done."
+    assert said.err == f"left out: {escaped}: {escaped} is damaged.\n"
+    assert not any(code in said.out + said.err for code in "\x1b\x07\x9b\r")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
