@@ -15,6 +15,7 @@ from PIL import Image
 
 from faceguard.errors import DataError
 from faceguard.readers.lfw import read_pairs
+from faceguard.readers.pickled import read_table
 
 
 def png(level: int) -> bytes:
@@ -165,3 +166,12 @@ def test_a_damaged_bin_file_gives_pairs_or_a_data_error_and_nothing_else(
         assert len(read_pairs(file)) > 0
     except DataError as error:
         assert str(file) in str(error)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_numpy_scalars_keep_their_value_and_stay_numbers_or_truth_values(protocol: int) -> None:
+    table = {"labels": [np.uint8(label) for label in range(10)], "flags": [np.True_, np.False_]}
+    read = read_table(written(table, protocol), "batch")
+    assert read == {"labels": list(range(10)), "flags": [True, False]}
+    assert [type(label) for label in read["labels"]] == [int] * 10
+    assert [type(flag) for flag in read["flags"]] == [bool] * 2

@@ -48,7 +48,7 @@ class _Array:
 
 @dataclass(frozen=True)
 class _Dtype:
-    code: str
+    code: str  # one of _BYTES_CODES
 
 
 def read_lists(data: bytes, name: str) -> tuple[list[bytes], list[bool]]:
@@ -170,8 +170,8 @@ def _rebuild(function: Any, arguments: Any) -> Any:
             return text.encode("latin-1")
         case "numpy.dtype", (code, *_) if _text(code) in _BYTES_CODES:
             return _Dtype(_text(code))
-        case "numpy.core.multiarray.scalar", (_Dtype(), bytes() as data):
-            return data != b"\0"
+        case "numpy.core.multiarray.scalar", (_Dtype(code), bytes() as data) if len(data) == 1:
+            return data != b"\0" if code.endswith("b1") else data[0]
         case "numpy.core.multiarray._reconstruct", (_Name(dotted="numpy.ndarray"), _, _):
             return _Array()
         case "numpy.core.numeric._frombuffer", (bytes() as data, _Dtype(), _, "C"):
