@@ -194,6 +194,16 @@ def test_damage_in_the_list_of_identities_is_a_data_error_that_says_where(
         readers.find(folder)
 
 
+@pytest.mark.parametrize("number", [0, 6])
+@pytest.mark.parametrize("last", [3e9, 3e38])
+def test_a_range_of_more_records_than_there_are_is_refused_and_takes_no_memory(
+    tmp_path: Path, number: int, last: float
+) -> None:
+    folder = write(tmp_path, three_people() | {number: packed([6.0 if number == 0 else 1.0, last])})
+    with pytest.raises(DataError, match=rf"Record {number} of .* stands for \d+ records, and the file has 9"):
+        readers.find(folder)
+
+
 def test_a_photo_missing_from_the_index_is_a_data_error(tmp_path: Path) -> None:
     folder = write(tmp_path, three_people())
     lines = (folder / "train.idx").read_text().splitlines()

@@ -99,6 +99,11 @@ class _Listing:
         has_list, labels = self.labels(number)
         if not has_list or len(labels) < 2 or not 0 < labels[0] <= labels[1]:
             raise DataError(f"Record {number} of {self.rec.name} names no range of records; copy the file again.")
+        if labels[1] - labels[0] > len(self.offsets):
+            raise DataError(
+                f"Record {number} of {self.rec.name} stands for {labels[1] - labels[0]} records, and the file has"
+                f" {len(self.offsets)}; copy both files again."
+            )
         return range(labels[0], labels[1])
 
 
@@ -114,10 +119,10 @@ def _photo_labels(listing: _Listing) -> dict[int, int]:
         photos = listing.range_of(identity)
         if photos:
             label = listing.labels(photos.start)[1][0]
-            labels.update(dict.fromkeys(photos, label))
-    absent = labels.keys() - listing.offsets.keys()
-    if absent:
-        raise DataError(f"The index of {listing.rec.name} lacks record {min(absent)}; copy both files again.")
+            for photo in photos:
+                if photo not in listing.offsets:
+                    raise DataError(f"The index of {listing.rec.name} lacks record {photo}; copy both files again.")
+                labels[photo] = label
     return labels
 
 
