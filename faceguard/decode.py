@@ -78,7 +78,8 @@ def load_records(
 
     What shows no face is brought to size by ``to_picture``, a function of a module, in place of `to_face`.
     Unreadable photos are left out and listed in ``failures``, and so is who has no other photo. With a ``cache`` folder, or
-    for more than 1 GiB of pixels, the result is kept on disk and mapped into memory, and a second call decodes nothing.
+    for more than 1 GiB of pixels, the result is kept on disk and mapped into memory, and a second call decodes nothing; unless
+    the system refused to read a photo.
     ``workers`` threads decode, one per processor core by default; ``progress`` is called with (photos done, photos in all).
     Raises NothingReadError, a DataError, when not one photo can be read.
     """
@@ -91,8 +92,14 @@ def load_records(
     fill = partial(_decode_into, records=records, cut=cut, workers=workers, progress=progress)
     if cache is None and np.prod(shape, dtype=np.int64) <= LARGEST_IN_MEMORY:
         return fill(np.empty(shape, dtype=np.uint8))
-    folder = (cache or face_cache.default_folder()) / face_cache.digest(records, size, _spelled(to_picture))
-    return face_cache.load_or_make(folder, shape, fill)
+    named = partial(face_cache.digest, records, size, _spelled(to_picture))
+    folder = (cache or face_cache.default_folder()) / named()
+
+    def lasts(faces: Faces) -> bool:  # nor is a set kept of which files vanished meanwhile
+        failures = faces.failures
+        return not failures or not (any(failure.passing for failure in failures) or named() != folder.name)
+
+    return face_cache.load_or_make(folder, shape, fill, lasts=lasts)
 
 
 def _spelled(to_picture: ToPicture | None) -> str:
@@ -214,7 +221,7 @@ def _seen_or_failure(record: Record, look: Callable[[NDArray[np.uint8]], _Seen])
     try:
         return look(record.read())
     except PhotoError as error:
-        return Failure(key=record.key, reason=str(error))
+        return Failure(key=record.key, reason=str(error), passing=face_cache.passing(error))
 
 
 def _faces(pixels: NDArray[np.uint8], kept: Sequence[Record], failures: Sequence[Failure]) -> Faces:

@@ -5,6 +5,7 @@ index.json (labels, names, keys, failures). A set is decoded under a temporary n
 interruption leaves nothing that could be taken for a set. An empty .lock beside it keeps others waiting meanwhile.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,8 @@ from faceguard.readers.record import Record
 
 FORMAT = 2  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
 _ROOM = 1.02  # of the pixels' own size, for the index
+# What the system says of a file that is absent, or that a decoder led astray: it will say so again.
+_OF_THE_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL})
 
 
 def default_folder() -> Path:
@@ -58,10 +61,24 @@ def _stamp(source: Path | None) -> str:
     return f"{source.absolute()} {status.st_size} {status.st_mtime_ns}"
 
 
-def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> Faces:
+def passing(error: BaseException | None) -> bool:
+    """Whether the system caused it, and not what the file is or holds: a permission, a disk's or a network's failure."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno not in _OF_THE_FILE
+    return error is not None and passing(error.__cause__)
+
+
+def load_or_make(
+    folder: Path,
+    shape: tuple[int, int, int, int],
+    fill: Callable[[NDArray[np.uint8]], Faces],
+    *,
+    lasts: Callable[[Faces], bool] = lambda _: True,
+) -> Faces:
     """The faces stored in ``folder``, or else those that ``fill`` decodes into an array of ``shape``, then stored there.
 
-    Whoever asks while another process decodes the same set waits for it, so that nothing is decoded twice.
+    Those of which ``lasts`` says that another time would give others are not stored. Whoever asks while another process
+    decodes the same set waits for it, so that nothing is decoded twice.
     The pixels are mapped copy-on-write: changing them changes nothing on disk.
     Raises DataError when the folder is damaged, cannot be written, or its disk is too full.
     """
@@ -71,7 +88,7 @@ def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[
             # the lock's file stays: Windows cannot remove it while it is held, and afterwards somebody may wait for it
             with FileLock(folder.with_suffix(".lock")):
                 if not folder.is_dir():
-                    _make(folder, shape, fill)
+                    return _make(folder, shape, fill, lasts)
         except OSError as error:
             raise DataError(
                 f"Decoded faces cannot be kept in {folder.parent} ({error}); choose another folder with FACEGUARD_CACHE."
@@ -79,7 +96,12 @@ def load_or_make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[
     return _load(folder)
 
 
-def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
+def _make(
+    folder: Path,
+    shape: tuple[int, int, int, int],
+    fill: Callable[[NDArray[np.uint8]], Faces],
+    lasts: Callable[[Faces], bool],
+) -> Faces:
     needed, free = int(np.prod(shape) * _ROOM), shutil.disk_usage(folder.parent).free
     if free < needed:  # a full disk would end the process when a mapped page is written
         raise DataError(
@@ -89,6 +111,10 @@ def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArra
     temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
     try:
         _fill(temporary, shape, fill)
+        faces = _load(temporary)
+        if not lasts(faces):
+            return faces  # mapped pixels stay when their file's name is removed, on Windows together with the file
+        del faces
         try:
             temporary.rename(folder)
         except OSError:
@@ -96,6 +122,7 @@ def _make(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArra
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return _load(folder)
 
 
 def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:

@@ -21,10 +21,14 @@ _HASHED_AT_ONCE = 256  # photos
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A photo that was left out: its key (a relative path or record number) and the reason, a sentence."""
+    """A photo that was left out: its key (a relative path or record number) and the reason, a sentence.
+
+    ``passing`` when the system refused to read it, for another time it may not.
+    """
 
     key: str
     reason: str
+    passing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
