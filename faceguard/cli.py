@@ -221,6 +221,11 @@ def eval_identities(
     people = terminal.read_faces(faces, trained.model.size)
     result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed)
     terminal.console.print(terminal.groups_table(result))
+    for group, numbers in result["groups"].items():
+        if "photos_verified" in numbers:
+            terminal.say(
+                f"AUC and EER of '{group}' are of {numbers['photos_verified']} of its photos, drawn with --seed."
+            )
     terminal.list_left_out(people.failures)
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
+from faceguard.device import generator
 from faceguard.errors import DataError
 from faceguard.identification import Groups, embed, predict, rank1, verify_groups
 from faceguard.identities import Faces
@@ -15,6 +18,9 @@ from faceguard.plots import roc_figure
 from faceguard.runs import Run, photo_id
 from faceguard.study import make_groups
 
+MOST_VERIFIED = 4000  # photos of a group: their 8 million pairs take 1.3 GB
+_IDENTITIES = 50  # of a group are drawn at least, where it has so many
+
 
 def evaluate_identities(
     run: Run, faces: Faces, out: Path, *, groups_file: Path | None = None, seed: int
@@ -22,23 +28,26 @@ def evaluate_identities(
     """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
 
     A photo counts as trained on when identity and stem agree, whatever its folder or ending: the protected copy of a
-    photo and the photo are one. Raises DataError when nothing is left, an identity is unknown to the run, or a group has too
-    few identities or photos to be verified.
+    photo and the photo are one. Of a group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed``
+    of 50 identities or more where it has them, and ``photos_verified`` is their number.
+    Raises DataError when nothing is left, an identity is unknown to the run, or a group has too few identities or photos to
+    be verified.
     """
     faces = _held_out(run, faces)
     protected = [] if groups_file is None else read_groups(groups_file, faces.names)
     groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
     _refuse_unverifiable(faces, groups)
     recognized = rank1(predict(run.model, faces), faces, groups)
-    verified = verify_groups(embed(run.model, faces), faces, groups, seed=seed)
+    drawn = {group: _drawn(faces, labels, generator(seed, "verified", group)) for group, labels in groups.items()}
+    photos = {group: int(np.isin(faces.labels, labels).sum()) for group, labels in groups.items()}
+    chosen = np.sort(np.concatenate(list(drawn.values())))
+    compared = faces if len(chosen) == len(faces) else faces.take(chosen)
+    verified = verify_groups(embed(run.model, compared), compared, groups, seed=seed)
     content = {
         "groups": {
             group: verified[group].to_json()
-            | {
-                "rank1": recognized[group],
-                "photos": int(np.isin(faces.labels, labels).sum()),
-                "identities": len(labels),
-            }
+            | {"rank1": recognized[group], "photos": photos[group], "identities": len(labels)}
+            | ({"photos_verified": len(drawn[group])} if len(drawn[group]) < photos[group] else {})
             for group, labels in groups.items()
         }
     }
@@ -68,6 +77,25 @@ def read_groups(path: Path, names: Sequence[str]) -> list[str]:
     if unknown:
         raise DataError(f"{path} names {', '.join(unknown[:5])}, of whom there are no faces; check the spelling.")
     return protected
+
+
+def _drawn(faces: Faces, labels: NDArray[np.int64], draw: torch.Generator) -> NDArray[np.int64]:
+    """The photos of a group that are verified, by number: all, unless they are too many."""
+    everything = np.flatnonzero(np.isin(faces.labels, labels))
+    if len(everything) <= MOST_VERIFIED:
+        return everything
+    each = max(2, MOST_VERIFIED // min(len(labels), _IDENTITIES))  # photos of an identity at most
+    ordered = labels[torch.randperm(len(labels), generator=draw).numpy()]
+    counts = np.bincount(faces.labels, minlength=len(faces.names))[ordered]
+    first = int(np.argmax(counts >= 2))  # without somebody who has two photos there are no genuine pairs
+    kept: list[int] = []
+    for label in (ordered[first], *np.delete(ordered, first)):
+        photos = np.flatnonzero(faces.labels == label)
+        chosen = photos[torch.randperm(len(photos), generator=draw).numpy()[:each]]
+        if len(kept) + len(chosen) > MOST_VERIFIED:
+            break
+        kept += chosen.tolist()
+    return np.array(kept, dtype=np.int64)
 
 
 def _refuse_unverifiable(faces: Faces, groups: Groups) -> None:

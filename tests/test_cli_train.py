@@ -190,6 +190,12 @@ def test_held_out_photos_are_judged_and_those_trained_on_are_left_out(capsys, tm
     assert f"{group['rank1']:.3f}" in out
 
 
+def test_a_group_of_which_some_photos_are_verified_is_named(capsys, tmp_path, faces, trained, monkeypatch):
+    monkeypatch.setattr("faceguard.evaluate.MOST_VERIFIED", 4)
+    out = succeed(capsys, "eval-identities", trained, faces, "--out", tmp_path)
+    assert "AUC and EER of 'all' are of 4 of its photos, drawn with --seed." in out
+
+
 def test_the_clean_originals_of_protected_photos_count_as_trained_on(capsys, tmp_path):
     """The trainer sees PNGs that ``protect`` wrote; the clean JPEGs of the same photos prove nothing."""
     clean = write_faces(tmp_path / "clean", photos=10, suffix=".jpg")

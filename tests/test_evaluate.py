@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from faceguard import evaluate
 from faceguard.errors import DataError
 from faceguard.evaluate import evaluate_identities, read_groups
 from faceguard.identities import Faces
@@ -125,6 +127,56 @@ def test_a_missing_groups_file_and_unknown_names_are_said(tmp_path):
     (tmp_path / "groups.json").write_text('{"protected": ["zoe", "anna"]}')
     with pytest.raises(DataError, match="names zoe, of whom there are no faces"):
         read_groups(tmp_path / "groups.json", NAMES)
+
+
+MANY = tuple(f"person {i:03d}" for i in range(120))
+
+
+def many_faces(most):
+    """Up to ``most`` photos of each of 120 people; every second has but one."""
+    keys = [f"{name}/{i}" for number, name in enumerate(MANY) for i in range(most if number % 2 else 1)]
+    return people(keys)
+
+
+def people(keys):
+    labels = np.array([MANY.index(key.split("/")[0]) for key in keys])
+    pixels = np.random.default_rng(0).integers(1, 256, (len(keys), 4, 4, 3), dtype=np.uint8)
+    return Faces(pixels=pixels, labels=labels, names=MANY, keys=tuple(keys))
+
+
+class Unsure(Colours):
+    def __call__(self, pixels):
+        return torch.zeros(len(pixels), len(MANY))
+
+
+@pytest.mark.parametrize(("most", "seed"), [(6, 0), (6, 1), (40, 0)])
+def test_of_a_group_that_is_too_large_drawn_photos_are_verified_and_the_result_says_how_many(
+    tmp_path, monkeypatch, most, seed
+):
+    monkeypatch.setattr("faceguard.evaluate.MOST_VERIFIED", 150)
+    seen = []
+    real = evaluate.verify_groups
+    monkeypatch.setattr(evaluate, "verify_groups", lambda e, some, g, **k: seen.append(some) or real(e, some, g, **k))
+    run, everybody = Run(model=Unsure(), identities=MANY, trained_on=frozenset()), many_faces(most)
+    found = evaluate_identities(run, everybody, tmp_path, seed=seed)["groups"]["all"]
+    drawn = seen[0]
+    assert found["photos"] == len(everybody)
+    assert 100 <= found["photos_verified"] == len(drawn) <= 150
+    assert found["pairs"] == len(drawn) * (len(drawn) - 1) // 2
+    assert len(set(drawn.keys)) == len(drawn) and len(set(drawn.labels)) >= 40
+    assert evaluate_identities(run, everybody, tmp_path, seed=seed)["groups"]["all"] == found
+    assert seen[1].keys == drawn.keys
+    evaluate_identities(run, everybody, tmp_path, seed=seed + 9)
+    assert seen[2].keys != drawn.keys
+
+
+def test_whoever_has_two_photos_is_among_those_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("faceguard.evaluate.MOST_VERIFIED", 60)
+    keys = [f"{name}/0" for name in MANY] + [f"{MANY[77]}/1"]
+    run = Run(model=Unsure(), identities=MANY, trained_on=frozenset())
+    for seed in range(5):
+        found = evaluate_identities(run, people(keys), tmp_path, seed=seed)["groups"]["all"]
+        assert found["photos_verified"] == 60
 
 
 def test_a_real_recognizer_goes_through(tmp_path):
