@@ -60,9 +60,14 @@ def load_faces(
 ) -> Faces:
     """The faces of the data set in ``path``, ``size`` x ``size`` pixels; see `load_records`.
 
+    Photos that lie beside the folders of identities are listed in ``failures``.
     Raises DataError when there is no data set or no readable photo in it.
     """
-    return load_records(readers.find(path), size=size, cache=cache, workers=workers, progress=progress)
+    layout, records = readers.recognise(path)
+    faces = load_records(records, size=size, cache=cache, workers=workers, progress=progress)
+    stray = readers.folder.beside(path) if layout == readers.FOLDER else []
+    reason = "It lies beside the folders of identities and belongs to none; put it into the folder of its person."
+    return replace(faces, failures=(*faces.failures, *(Failure(key=name, reason=reason) for name in stray)))
 
 
 def load_records(

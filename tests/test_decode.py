@@ -194,6 +194,18 @@ def test_a_folder_of_photos_becomes_faces_with_the_bad_photo_named(tmp_path: Pat
     assert loaded.failures[0].reason == "Bo/2.png is empty; copy it again from where it came."
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_photos_beside_the_folders_of_identities_are_listed(tmp_path: Path, cached: bool) -> None:
+    (tmp_path / "set" / "anna").mkdir(parents=True)
+    for name in ("anna/1.png", "b.png", "a.JPG", ".hidden.png", "notes.txt"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "set" / name, "PNG")
+    for _ in range(2):
+        faces = decode.load_faces(tmp_path / "set", size=8, cache=tmp_path / "cache" if cached else None)
+        assert faces.keys == ("anna/1.png",)
+        assert [failure.key for failure in faces.failures] == ["a.JPG", "b.png"]
+        assert all(failure.reason.startswith("It lies beside the folders") for failure in faces.failures)
+
+
 def test_odd_metadata_warns_nobody_and_filters_are_restored() -> None:
     def odd() -> NDArray[np.uint8]:
         warnings.warn_explicit("Corrupt EXIF data", UserWarning, "TiffImagePlugin.py", 1, module="PIL.TiffImagePlugin")

@@ -37,6 +37,12 @@ def photos_of(folder: Path, root: Path) -> list[Record]:
     ]
 
 
+def beside(path: Path) -> list[str]:
+    """The names of the visible photo files that lie in ``path`` itself, beside its folders, and so belong to nobody."""
+    files = (entry for entry in path.iterdir() if entry.suffix.lower() in PHOTO_SUFFIXES and entry.is_file())
+    return sorted(entry.name for entry in files if not entry.name.startswith("."))
+
+
 def _photos_below(folder: Path) -> Iterator[Path]:
     """The visible photo files anywhere below ``folder``, in no particular order; judged by their names alone."""
 
