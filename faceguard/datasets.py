@@ -82,8 +82,9 @@ def load_set(
     """Training and test photos of the set ``name`` in ``folder``/``name``, ``size`` x ``size``, under the same names.
 
     The first ``classes`` classes; of each the first ``photos`` and ``test_photos`` that are listed, and only those are
-    decoded. A set without test photos gives a fixed fifth of each class's. Raises SetMissingError when the set is not there,
-    DataError when it is damaged or has fewer classes.
+    decoded. A set without test photos gives a fixed fifth of each class's, for which all photos of these classes are decoded
+    and then the first of either part are taken. Raises SetMissingError when the set is not there, DataError when it is damaged
+    or has fewer classes.
     """
     if name not in SETS:
         raise DataError(f"There is no set {name!r}; the known ones are {', '.join(NAMES)}.")
