@@ -49,13 +49,13 @@ def too_good(faces: AuditFaces, arms: Mapping[Arm, Any]) -> list[str]:
         found.append(f"Only {tested} held-out photos are tested, and {FEWEST_TESTED} are the least; add photos.")
     if faces.drawn and people == 1:
         found.append(LONE)
-    if faces.drawn and people > 1:
+    if people > 1:
         guess = 1 / people
         clean, noisy = within(arms, "clean") - guess, within(arms, "error-minimizing") - guess
         if not noisy <= clean / 2:
             found.append(
                 f"Among themselves your people are still named: rank-1 within {noisy + guess:.2f} of a clean {clean + guess:.2f}."
-                " What hides them is that their photos carry noise and the drawn ones do not."
+                " What hides them is that their photos carry noise and the others' do not."
             )
     return found
 

@@ -37,7 +37,8 @@ def faces_of(people, tested, *, drawn):
         (1, 3, False, 1.0, 1.0, "Only 3 held-out photos"),
         (3, 6, True, 0.9, 0.35, None),
         (3, 6, True, 0.9, 0.8, "Among themselves your people are still named"),
-        (3, 6, False, 0.9, 0.8, None),
+        (3, 6, False, 0.9, 0.35, None),
+        (3, 6, False, 0.9, 0.8, "Among themselves your people are still named"),  # whoever the others are
     ],
 )
 def test_protected_is_not_believed_where_the_photos_cannot_show_it(people, tested, drawn, clean, noisy, words):
