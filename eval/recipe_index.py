@@ -22,8 +22,8 @@ From the root of a clone, after `pip install uv`, every recipe runs at three sca
 
 A set that is absent is named with the command that gets it; `--data NAME` takes another one that is at hand in its place.
 
-Expected times are for two cores, most of them in bf16; where the processor has no instructions for that (fp32), training takes
-1.8 to 2.8 times as long. Measured times are of one core, with the noise that a recipe shares with others.
+Expected times are for two cores, most of them in bf16; in fp32, which is taken where the processor is not faster in bf16,
+training takes up to 2.8 times as long. Measured times are of one core, with the noise that a recipe shares with others.
 """
 FACES = {  # recipes on faces, and what of the paper they show
     "face_partial": "Figures 4 b and 7: recognition and verification, a part of the people protected",
