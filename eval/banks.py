@@ -54,9 +54,9 @@ def targeted_noise(settings: NoiseSettings) -> NoiseSettings:
     return replace(settings, targeted=True, step_size=settings.epsilon / 5, max_rounds=30, stop_error=0.05)
 
 
-def file_name(learning: object, faces: Faces, precision: ChosenPrecision) -> str:
-    """A file named by all that determines a bank's rows: how they are learnt, every photo, the arithmetic, and our own code."""
-    everything = repr((LEARNT, __version__, learning, faces.digest(), precision))
+def file_name(learning: object, photos: str, precision: ChosenPrecision) -> str:
+    """A file named by all that determines a bank's rows: how they are learnt, the photos' digest, arithmetic, our own code."""
+    everything = repr((LEARNT, __version__, learning, photos, precision))
     return f"{hashlib.sha256(everything.encode()).hexdigest()[:16]}.safetensors"
 
 

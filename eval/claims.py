@@ -9,7 +9,7 @@ Outcome = Literal["met", "missed", "undecided"]
 
 
 class Found(NamedTuple):
-    """What became of a claim: whether it is met, and the number that says so; None where a control failed."""
+    """What became of a claim: whether it is met, and the number that says so; None where a control failed or nothing was run."""
 
     met: bool
     value: float | None
@@ -34,9 +34,9 @@ def outcome(words: str, met: bool, found: Mapping[str, float | None]) -> tuple[O
 
     A claim with None for a number is undecided; one without an entry, as in older results, has no number.
     """
-    if words not in found:
+    if words not in found or words.endswith(NOT_RUN):
         return "met" if met else "missed", words
     value = found[words]
     if value is None:
-        return "undecided", words if words.endswith(NOT_RUN) else f"{words}: its control failed"
+        return "undecided", f"{words}: its control failed"
     return "met" if met else "missed", f"{words}: {value:.2f}"

@@ -47,6 +47,7 @@ class StudyData:
     _records: Mapping[str, Record] = field(init=False)
     _banks: dict[str, NoiseBank] = field(init=False, default_factory=dict)
     _sources: dict[BankRecipe, Faces] = field(init=False, default_factory=dict)
+    _digests: dict[BankRecipe, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         records = LIMITS[self.scale].apply(banks.find_set(self.folder, self.study.faces, replaceable=True))
@@ -133,7 +134,12 @@ class StudyData:
 
     def _bank_path(self, noise: str) -> Path:
         recipe = self.study.noises[noise]
-        return self.banks_folder / banks.file_name(asdict(recipe), self._source(recipe), self.precision)
+        return self.banks_folder / banks.file_name(asdict(recipe), self._digest(recipe), self.precision)
+
+    def _digest(self, recipe: BankRecipe) -> str:
+        if recipe not in self._digests:
+            self._digests[recipe] = self._source(recipe).digest()
+        return self._digests[recipe]
 
     def _source(self, recipe: BankRecipe) -> Faces:
         """The faces that a bank is learnt on."""

@@ -113,29 +113,13 @@ def loaded(plan: Plan) -> StudyData:
         study = replace(study, faces=plan.stand_in)
     if plan.adversary is not None:
         study = study.against(plan.adversary)
-    study = study.at(plan.scale)
-    if plan.scale != "smoke":  # there all networks are alike, and nothing is claimed
-        _refuse_twins(plan, study)
     return StudyData(
-        study=study,
+        study=study.at(plan.scale),
         folder=plan.data,
         banks_folder=plan.out / "banks",
         scale=plan.scale,
         precision=plan.precision,
     )
-
-
-def _refuse_twins(plan: Plan, study: FaceStudy) -> None:
-    """Raise DataError for conditions whose adversaries are the same under two names, as some are at scale full."""
-    first: dict[tuple[Adversary, Condition], str] = {}
-    for condition in study.conditions:
-        alike = contender_of(plan, condition).adversary, replace(condition, adversary="", seeds=None)
-        if alike in first:
-            raise DataError(
-                f"At scale {plan.scale} the conditions {first[alike]!r} and {condition.name!r} are the same: they would count"
-                f" one training twice. Leave one of them out of {plan.recipe.name}."
-            )
-        first[alike] = condition.name
 
 
 @cache

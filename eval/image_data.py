@@ -42,6 +42,7 @@ class StudyImages:
     stand_in: str | None = None
     progress: Callable[[Round], None] = lambda _: None
     _sets: dict[str, tuple[Faces, Faces]] = field(init=False, default_factory=dict)
+    _digests: dict[str, str] = field(init=False, default_factory=dict)
     _banks: dict[tuple[ImageNoise, str], tuple[NoiseBank, Learnt]] = field(init=False, default_factory=dict)
 
     def size_of(self, name: str) -> Size:
@@ -150,7 +151,9 @@ class StudyImages:
         settings = replace(settings_of(noise, size), max_rounds=1)  # more rounds may be allowed later
         learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings)
         everything = (*learning, size.width, size.train, size.learn_on)
-        return self.noises_folder / banks.file_name(everything, train, self.precision)
+        if name not in self._digests:
+            self._digests[name] = train.digest()
+        return self.noises_folder / banks.file_name(everything, self._digests[name], self.precision)
 
     def _load(self, name: str) -> tuple[Faces, Faces]:
         if name not in self._sets:

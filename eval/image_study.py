@@ -179,17 +179,16 @@ class ImageStudy:
         return learnt and claim.fits(run) and not claim.attack and claim.at_most is not None and claim.at_most < 1
 
     def controls(self, claim: ImageExpectation, run: str) -> list[tuple[ImageExpectation, str]]:
-        """What must hold for such a claim: that random noise leaves enough of the same; of the run's own form if there is any."""
+        """What must hold for such a claim: that random noise of the run's form leaves enough of the same."""
         forms = {noise.form for noise in self.runs[run].noises if noise.kind != "random"}
-        floors = [
+        return [
             (floor, name)
             for floor in self.expectations
             if floor.at_least is not None and (floor.than, floor.label) == (claim.than, claim.label)
             for name, other in self.runs.items()
             if floor.fits(name) and {noise.kind for noise in other.noises} == {"random"}
+            if forms & {noise.form for noise in other.noises}
         ]
-        alike = [(floor, name) for floor, name in floors if forms & {noise.form for noise in self.runs[name].noises}]
-        return alike or floors
 
     def __post_init__(self) -> None:
         problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]

@@ -17,7 +17,7 @@ from eval.banks import PLAIN, SHIPPED, WITH_THE_PACKAGE, find_set
 from eval.scales import Scale
 from faceguard.bank import NoiseBank
 from faceguard.errors import DataError, PhotoError
-from faceguard.faces import TEMPLATE_SIZE, add_to_faces
+from faceguard.faces import add_to_faces, crop_side
 from faceguard.pool import in_order
 from faceguard.protect import Protection, usable_faces
 from faceguard.readers.record import Record
@@ -109,7 +109,7 @@ def _originals(
     points += [(QUALITY, quality, partial(published, quality=quality)) for quality in study.qualities]
     points += [(SCALE, scale, partial(published, quality=SCALED_QUALITY, scale=scale)) for scale in study.scales]
     yield pixels, matrices, points
-    side = TEMPLATE_SIZE / float(np.hypot(*matrices[0][0, :2]))  # of the crop in the photo
+    side = crop_side(matrices[0])
     for size in study.face_sizes:
         small = _scaled(pixels, min(size / side, 1.0))
         found, _, _ = usable_faces(small, Protection(bank=_bank(SHIPPED))) if size <= side else ([], 0, [])

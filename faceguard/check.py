@@ -32,11 +32,9 @@ from faceguard.survival import correlation, face_change
 Pixels = NDArray[np.uint8]
 Status = Literal["over budget", "without noise", "missing", "unreadable", "another size", "protected"]
 STATUSES: tuple[Status, ...] = ("over budget", "without noise", "missing", "unreadable", "another size", "protected")
-# Below, what changed is not the noise: of the bank that ships, a face of 25 pixels kept 0.23 at JPEG quality 50.
-LEAST_KEPT = 0.1
-LEAST_MATCHED = (
-    0.3  # with the best of 100 rows, for lower contrast alone reached 0.25, blurring or another compression 0.04
-)
+# Below, what changed is not the noise: of the bank that ships, a face of 25 pixels kept 0.23 at JPEG quality 50. Without a
+# manifest's word the best of 100 rows must fit better: lower contrast alone reached 0.25, blurring or another compression 0.04.
+LEAST_KEPT, LEAST_MATCHED = 0.1, 0.3
 NO_NOISE = "No noise is in it; is it this photo's copy? Name the bank with --noise if it was not the shipped one."
 
 
@@ -231,14 +229,15 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
     if check.max_change == 0:
         return replace(check, status="without noise", reason="Nothing in it was changed; protect it again.")
     if not check.budget_kept:
-        known = kept is not None and kept >= least
-        cause = "It was saved with loss, or altered since." if known else NO_NOISE
+        cause = NO_NOISE if kept is None or kept < least else "It was saved with loss, or altered since."
         reason = f"It changed by {check.max_change} levels, more than {budget}. {cause}"
         return replace(check, status="over budget", reason=reason)
     if kept is None:
         return replace(check, status="without noise", reason="No face that carries a change was found in it.")
     if kept < least:
         reason = f"What changed is not row {check.row}'s noise (correlation {kept:.2f}); name its bank with --noise."
+        if check.row_from == "correlation":
+            reason += " So little tells nothing without the manifest.jsonl beside it."
         return replace(check, status="without noise", reason=reason)
     outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
     return replace(check, status="protected", reason=outside if check.changed_outside else None)

@@ -85,6 +85,7 @@ def generate(
     from faceguard.checkpoint import reserved
     from faceguard.generate import SourceModel, face_noise, learn_bank
     from faceguard.identities import merge
+    from faceguard.outputs import refuse_existing
 
     if not 1 <= epsilon <= 255:
         raise typer.BadParameter(f"--epsilon is in levels of 255, 1 to 255, and not {epsilon:g}.")
@@ -94,6 +95,7 @@ def generate(
     settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
     checkpoint = out.with_name(out.name + ".partial")
     with reserved(checkpoint):
+        refuse_existing(out)  # of a run that ended while this one began
         people = terminal.read_faces(faces, 112)
         if own is not None:
             people = merge(people, terminal.read_faces(own, 112))

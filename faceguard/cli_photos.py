@@ -86,7 +86,7 @@ def protect(
     with terminal.bars() as advance:
         say = partial(_advance, advance, len(jobs))
         report = protect_photos(jobs, out, how, rows=rows, form=form, rerun=rerun, workers=processes, progress=say)
-    _conclude(report, out, quality)
+    _conclude(report, out, quality, lasting=assign == "random" and seed is None)
 
 
 def _config_folder() -> Path:
@@ -113,8 +113,11 @@ def _say_drawn(noise: Path, unknown: Sequence[str], known: Sequence[str]) -> Non
     )
 
 
-def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
-    """Say what was done, for whom, what changed its format, how much noise survives, and what failed."""
+def _conclude(report: "ProtectReport", out: Path, quality: int | None, *, lasting: bool) -> None:
+    """Say what was done, for whom, what changed its format, how much noise survives, and what failed.
+
+    ``lasting``: whether the same person gets the same row another time.
+    """
     done = f"{len(report.protected)} of {len(report.results)} photos protected in {out}"
     earlier = f", {report.resumed} of them before" if report.resumed else ""
     terminal.say(f"{done}{earlier}; manifest.jsonl lists them all.")
@@ -124,9 +127,8 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None) -> None:
             f"{len(report.results)} photos of {len(people)} people ({_names(people)}); --identity NAME makes them one."
         )
     else:
-        terminal.say(
-            f"Taken for photos of {people[0]}: give every later one the same --identity, and it gets the same row."
-        )
+        later = ": give every later one the same --identity, and it gets the same row." if lasting else "."
+        terminal.say(f"Taken for photos of {people[0]}{later}")
     _say_formats(report, quality)
     kept = [result.noise_kept for result in report.protected if result.noise_kept is not None]
     if kept:

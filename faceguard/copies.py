@@ -3,12 +3,11 @@
 A copy that is protected again carries two rows, at up to twice the budget, and is told apart from its original by nobody.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from faceguard.manifest import written
+from faceguard.manifest import hash_of, written
 
 
 def copies_among(folder: Path, photos: Iterable[Path]) -> set[Path]:
@@ -22,12 +21,4 @@ def copies_among(folder: Path, photos: Iterable[Path]) -> set[Path]:
             hashes.add(line.get("sha256_out"))
     if not places:
         return set()
-    return {path for path in photos if here / path.relative_to(folder) in places or _hash(path) in hashes - {None}}
-
-
-def _hash(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+    return {path for path in photos if here / path.relative_to(folder) in places or hash_of(path) in hashes - {None}}

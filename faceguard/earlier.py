@@ -12,9 +12,9 @@ from typing import Literal
 
 from faceguard.errors import DataError
 from faceguard.listing import PhotoJob, real_path
-from faceguard.manifest import MANIFEST, PhotoResult, read_results, rewrite
+from faceguard.manifest import MANIFEST, PhotoResult, hash_of, read_results, rewrite
 from faceguard.photo import PART_PATTERN
-from faceguard.protect import Protection, file_hash
+from faceguard.protect import Protection
 
 State = Literal["absent", "altered", "outdated", "intact"]
 
@@ -81,11 +81,3 @@ def standing(line: PhotoResult, out: Path) -> Path | None:
     path = out / line.output
     inside = real_path(path.parent).is_relative_to(real_path(out))
     return path if inside and hash_of(path) == line.sha256_out else None
-
-
-def hash_of(path: Path) -> str | None:
-    """SHA-256 of a file, or None when it cannot be read."""
-    try:
-        return file_hash(path) if path.is_file() else None  # a pipe would wait for ever
-    except OSError:
-        return None

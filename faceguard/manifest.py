@@ -4,6 +4,7 @@ A line is flushed as soon as its photo is done, so a crash costs at most the lin
 the order in which photos end; a run that ends puts them into the order of the photos, one line each, by renaming.
 """
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,6 +58,20 @@ def read_results(path: Path) -> list[PhotoResult]:
         return []
     parsed = (_parse(line) for line in path.read_bytes().split(b"\n"))
     return current([PhotoResult(**content) for content in parsed if content is not None])
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal, as the manifest has it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(path: Path) -> str | None:
+    """The same, or None when it cannot be read."""
+    try:
+        return file_hash(path) if path.is_file() else None  # a pipe would wait for ever
+    except OSError:
+        return None
 
 
 def holds_copies(folder: Path) -> bool:
@@ -116,9 +131,9 @@ def _line(result: PhotoResult) -> str:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # a file of this name may be anybody's
         return None
     if not (isinstance(content, dict) and _NEEDED <= content.keys() <= _FIELDS):
         return None
-    paths = isinstance(content["source"], str) and isinstance(content["output"], str | None)
-    return content if paths else None
+    texts = isinstance(content["source"], str) and isinstance(content["output"], str | None)
+    return content if texts and isinstance(content.get("sha256_out"), str | None) else None

@@ -22,7 +22,7 @@ from faceguard.errors import PhotoError
 from faceguard.faces import FRAIL_SIDE, add_to_faces, alignment, crop_side, level_budget, unusable
 from faceguard.finder import find
 from faceguard.listing import PhotoJob, real_path
-from faceguard.manifest import PhotoResult
+from faceguard.manifest import PhotoResult, file_hash
 from faceguard.quality import Quality, quality
 from faceguard.survival import noise_kept
 
@@ -147,8 +147,8 @@ def _warnings(original: photo.Photo, matrices: Sequence[NDArray[np.float64]], co
     )
     small = [side for matrix in matrices if (side := crop_side(matrix, how.bank.size)) < FRAIL_SIDE]
     frail = (
-        f"A face in it is only {int(min(small, default=0))} pixels wide when cut out; below {FRAIL_SIDE}, saving as JPEG takes a"
-        " third of the noise and more. Use a larger picture if there is one."
+        f"A face in it is only {int(min(small, default=0))} pixels wide when cut out; below {FRAIL_SIDE}, JPEG of quality 75"
+        " takes about a third of the noise and more. Use a larger picture if there is one."
     )
     aligned = original.pixels.shape[:2] == (how.bank.size, how.bank.size)
     turned = "It was gray and its noise has colours; whoever turns it gray again takes most of the noise away."
@@ -172,9 +172,3 @@ def _refuse_outside(path: Path, out: Path) -> None:
     """A link inside OUT must not carry a photo out of it."""
     if not real_path(path.parent).is_relative_to(real_path(out)):
         raise PhotoError(f"{path} leads out of the output folder through a link; choose another folder.")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,7 +24,7 @@ from faceguard.errors import DataError, RunError
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.identification import predict
 from faceguard.identities import Faces, Failure, split_photos
-from faceguard.outputs import not_written, replacing, write_json
+from faceguard.outputs import not_written, refuse_existing, replacing, write_json
 from faceguard.plots import learning_curves
 from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file
 from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
@@ -72,6 +72,7 @@ def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch],
     """
     checkpoint = training.out / CHECKPOINT_FILE
     with reserved(checkpoint) if fabric.is_global_zero else nullcontext():
+        refuse_existing(training.out / RUN_FILE)  # of a run that ended while this one began
         return _train(fabric, training, checkpoint, progress)
 
 

@@ -5,13 +5,12 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from studies import SMALL as TINY
 from studies import data, study, trainings  # noqa: F401
 
 from eval.adversaries import SMALL as RESNET_SMALL
 from eval.banks import BankRecipe
 from eval.contenders import SMALL, contenders
-from eval.experiment import Condition, Contender, Expectation, FaceStudy
+from eval.experiment import Condition, Expectation, FaceStudy
 from eval.plan import Plan, command_of, folder_of
 from eval.scales import LIMITS, Limits
 from faceguard.adversary import Scratch
@@ -79,23 +78,6 @@ def test_what_differs_at_small_differs_at_full_but_for_pixels_that_were_spared()
     alike = [(a, b) for a, b in combinations(full, 2) if full[a] == full[b]]
     assert alike == [("resnet-18-narrow", "resnet-18-at-112")]
     assert contenders("small")["resnet-18"].adversary == RESNET_SMALL
-
-
-def test_conditions_that_are_the_same_under_two_names_are_refused_at_full_and_not_at_smoke(
-    study, trainings, monkeypatch
-):
-    """Else one training stands in the result twice, as if two adversaries agreed."""
-    larger = replace(TINY, size=48)
-    monkeypatch.setattr(
-        "eval.contenders.SMALL", {name: Contender(adversary=one) for name, one in (("small", TINY), ("large", larger))}
-    )
-    both = "(Condition(adversary='small', protected=2), Condition(adversary='large', protected=2, seeds=(1,)))"
-    code, _, err = study("--scale", "full", "--only", "*clean", conditions=both)
-    assert (code, trainings) == (1, [])
-    assert "'small, none, shipped, 2 protected' and 'large, none, shipped, 2 protected' are the same" in err
-    assert "Leave one of them out of tiny.py." in err
-    for scale in ("smoke", "small"):
-        assert study("--scale", scale, "--only", "*/0/clean", conditions=both.replace("(1,)", "(0,)"))[0] == 0
 
 
 def test_limits_take_the_first_photos_of_the_first_people():

@@ -11,8 +11,8 @@ from rerunning import HOW, lines, outputs, run, save, tree, two  # noqa: F401
 from faceguard.batch import protect_photos
 from faceguard.check import check_photos
 from faceguard.listing import PhotoJob
-from faceguard.manifest import MANIFEST, PhotoResult, current, read_results, rewrite
-from faceguard.protect import Protection, file_hash
+from faceguard.manifest import MANIFEST, PhotoResult, current, file_hash, read_results, rewrite
+from faceguard.protect import Protection
 
 OTHER = Protection(bank=coarse_bank(rows=2, epsilon=8 / 255))
 

@@ -35,7 +35,7 @@ def test_a_claim_that_is_missed_comes_with_the_number_that_misses_it():
         ImageExpectation(run="noisy", than="clean", at_least=2, attack=True),
         ImageExpectation(run="noisy", than="clean", at_most=0.25, label="bird"),
     )
-    triggered = Run(triggered=True, noise=ImageNoise())
+    triggered = Run(triggered=True, noise=ImageNoise(kind="random"))  # no control is asked of a control
     study = ImageStudy(claim="", source="", runs={"clean": triggered, "noisy": triggered}, expectations=claims)
 
     def run(accuracy, attack):

@@ -15,8 +15,8 @@ from faceguard import formats, photo
 from faceguard.batch import protect_photos
 from faceguard.errors import DataError
 from faceguard.listing import PhotoJob, list_photos
-from faceguard.manifest import MANIFEST
-from faceguard.protect import Protection, file_hash
+from faceguard.manifest import MANIFEST, file_hash
+from faceguard.protect import Protection
 
 HOW = Protection(bank=coarse_bank(rows=2))
 RERUNS = ("refuse", "resume", "overwrite")
