@@ -236,9 +236,8 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
         return replace(check, status="without noise", reason="No face that carries a change was found in it.")
     if kept < least:
         reason = f"What changed is not row {check.row}'s noise (correlation {kept:.2f}); name its bank with --noise."
-        if check.row_from == "correlation":
-            reason += " So little tells nothing without the manifest.jsonl beside it."
-        return replace(check, status="without noise", reason=reason)
+        alone = " So little tells nothing without the manifest.jsonl beside it." * (check.row_from == "correlation")
+        return replace(check, status="without noise", reason=reason + alone)
     outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
     return replace(check, status="protected", reason=outside if check.changed_outside else None)
 
