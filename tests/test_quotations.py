@@ -22,15 +22,13 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
         "face-shares-resnet-18-narrow",
     ),
     "Noise may protect only because": ("face-presence", "face-shares"),
-    "On CIFAR-10 at scale small": ("cifar10-noise-types",),
+    "On CIFAR-10 at scale small": ("cifar10-noise-types", "several-classes", "single-class"),
     "Recorded before, with weaker": (
         "adversarial-training",
         "cifar10-costly-countermeasures",
         "cifar10-countermeasures",
         "generation-methods",
         "percentages",
-        "several-classes",
-        "single-class",
     ),
     "`eval-lfw` with SFace": ("face-adversaries",),
 }

@@ -28,7 +28,7 @@ def test_a_row_says_what_was_measured(tmp_path):
     (row,) = (line for line in text.splitlines() if line.startswith("| [single_class]"))
     assert "Figure 2 c-d" in row
     assert (
-        "30 minutes on two cores in fp32 | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; " in row
+        "20 minutes on two cores in fp32 | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; " in row
     )
     swept_row = "1 of 2 expectations met, 2 runs left out; 10 minutes of computing in fp32 |"
     assert f"; 2026-01-02, small against a-network: {swept_row}" in row
