@@ -154,7 +154,7 @@ def test_a_note_says_that_a_small_face_loses_much_of_its_noise_to_jpeg(capsys, t
     code, _, err = run(capsys, "protect", tmp_path / "eileen", tmp_path / "out", "--noise", bank)
     assert (code, err.count("note: ")) == (0, 1)
     assert re.search(
-        r"note: small\.png: A face in it is only 39 pixels wide when cut out; below 45, saving as JPEG", err
+        r"note: small\.png: A face in it is only 39 pixels wide when cut out; below 45, JPEG of quality 75", err
     )
 
 
