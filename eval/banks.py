@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eval.scales import LIMITS, Limits, Scale
 from faceguard import __version__, readers
-from faceguard.bank import NoiseBank, default_bank, plain_bank
+from faceguard.bank import SHIPPED, NoiseBank, default_bank, plain_bank
 from faceguard.decode import load_records
 from faceguard.device import ChosenPrecision, make_fabric
 from faceguard.errors import DataError
@@ -16,7 +16,6 @@ from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round
 from faceguard.readers.record import Record
 
-SHIPPED = "shipped"  # the noise that `faceguard protect` uses
 PLAIN = "plain"  # the paper's, for aligned faces
 LEARNT = 1  # raise it with what learning noise does: older banks are then learnt again
 WITH_THE_PACKAGE: Mapping[str, Callable[[], NoiseBank]] = {SHIPPED: default_bank, PLAIN: plain_bank}

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eval.banks import PLAIN, SHIPPED, WITH_THE_PACKAGE, find_set
+from eval.banks import PLAIN, WITH_THE_PACKAGE, find_set
 from eval.scales import Scale
-from faceguard.bank import NoiseBank
+from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.errors import DataError, PhotoError
 from faceguard.faces import add_to_faces, crop_side
 from faceguard.pool import in_order

@@ -20,7 +20,7 @@ from faceguard.audit_doubts import easy, too_good
 from faceguard.audit_faces import AuditFaces, AuditSize, gather
 from faceguard.audit_words import FROZEN, claim, notes
 from faceguard.averaging import Averaging
-from faceguard.bank import NoiseBank
+from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.conclusion import conclude, judge
 from faceguard.errors import RunError
 from faceguard.frozen import Frozen
@@ -35,7 +35,6 @@ from faceguard.train import Epoch, TrainSettings
 from faceguard.uploads import Upload
 
 Json = dict[str, Any]
-SHIPPED = "shipped"  # what the default bank is called, as in the harness
 STRONGEST = ("buffalo_l", "vggface2", "casia-webface")  # published weights, looked for in this order
 NEVER_RUN = (
     "fine-tuning of a pre-trained network",

@@ -31,6 +31,7 @@ from faceguard.recognizer import Recognizer, build
 
 VERSION = 1
 TEMPLATE = "arcface-112"
+SHIPPED = "shipped"  # what results call the noise that `faceguard protect` uses
 
 
 @dataclass(frozen=True, kw_only=True)

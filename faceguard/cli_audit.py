@@ -32,8 +32,8 @@ def audit(
 
     Made to take at most ten minutes on two idle cores; longer on busy ones, or if the photos are very large.
     """
-    from faceguard.audit import SHIPPED, AuditSettings, run_audit
-    from faceguard.bank import default_bank, load_bank
+    from faceguard.audit import AuditSettings, run_audit
+    from faceguard.bank import SHIPPED, default_bank, load_bank
     from faceguard.device import make_fabric
 
     for name in ("result.json", "run.json", "report.html"):

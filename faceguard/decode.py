@@ -102,7 +102,7 @@ def load_records(
 
     def lasts(faces: Faces) -> bool:  # nor is a set kept of which files vanished meanwhile
         failures = faces.failures
-        return not failures or not (any(failure.passing for failure in failures) or named() != folder.name)
+        return not failures or (named() == folder.name and not any(failure.passing for failure in failures))
 
     return face_cache.load_or_make(folder, shape, fill, lasts=lasts)
 

@@ -91,9 +91,7 @@ def run_demo(
         "settings": asdict(settings) | {"seed": seed},
         "version": __version__,
     }
-    write_json(
-        out / "report.json", report
-    )  # before the pictures: whatever fails in them, the trainings were not in vain
+    write_json(out / "report.json", report)  # first: whatever fails in the pictures, the trainings were not in vain
     _draw(out, arms, train, training["error-minimizing"], protected)
     return report
 

@@ -75,9 +75,7 @@ class Faces:
         """SHA-256 over every photo, key, label and name, 64 hexadecimal digits; 1 to 2 s a gigabyte, so call it once."""
         digest = hashlib.sha256(repr((self.pixels.shape, self.names, self.keys)).encode())
         digest.update(self.labels.tobytes())
-        for start in range(
-            0, len(self.pixels), _HASHED_AT_ONCE
-        ):  # mapped photos are read as they come, none are copied
+        for start in range(0, len(self.pixels), _HASHED_AT_ONCE):  # mapped photos are read as they come
             digest.update(np.ascontiguousarray(self.pixels[start : start + _HASHED_AT_ONCE]).data)
         return digest.hexdigest()
 

@@ -1,11 +1,12 @@
-"""A bank of every scale has a file of its own, and options that a recipe would ignore are refused."""
+"""A bank recipe makes a bank, a bank of every scale has a file of its own, and options that a recipe would ignore are refused."""
 
 from pathlib import Path
 
 import pytest
-from commands import write_faces
+from commands import quick_noise, write_faces
 
 import eval.__main__ as harness
+from faceguard.bank import load_bank
 
 ROOT = Path(__file__).parents[1]
 IGNORED = [("--judge",), ("--only", "*clean"), ("--seeds", "2"), ("--cluster", "local"), ("--data", "people")]
@@ -23,7 +24,7 @@ def bank_recipe(tmp_path, capsys):
     recipe = tmp_path / "bank.py"
     recipe.write_text(
         "from commands import quick_noise\nfrom eval.banks import BankRecipe\n"
-        "experiment = BankRecipe(faces='people', settings=quick_noise())\n"
+        "experiment = BankRecipe(faces='people', settings=quick_noise(), seed=4)\n"
     )
 
     def run(*words):
@@ -33,6 +34,19 @@ def bank_recipe(tmp_path, capsys):
         return (left.value.code or 0, *capsys.readouterr())
 
     return run
+
+
+def test_a_bank_recipe_makes_a_bank_and_never_overwrites_one(tmp_path, bank_recipe):
+    code, out, _ = bank_recipe()
+    assert code == 0
+    assert "round 1: error" in out
+    bank = load_bank(tmp_path / "bank.safetensors")
+    assert (len(bank), bank.seed, bank.epsilon) == (4, 4, quick_noise().epsilon)
+    before = (tmp_path / "bank.safetensors").read_bytes()
+    code, _, err = bank_recipe()
+    assert code == 1
+    assert "already exists" in err
+    assert (tmp_path / "bank.safetensors").read_bytes() == before
 
 
 def test_a_bank_of_another_scale_is_no_obstacle_to_the_real_one_nor_taken_for_it(tmp_path, bank_recipe):

@@ -1,4 +1,4 @@
-"""Recipes state what they claim; mistakes in their name, content or data are sentences; a bank recipe makes a bank."""
+"""Recipes state what they claim; mistakes in their name, content or data are sentences."""
 
 import ast
 import subprocess
@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import quick_noise, write_faces
 
 import eval.__main__ as harness
 from eval.experiment import Experiment, load_recipe
 from eval.image_study import ImageStudy
-from faceguard.bank import load_bank
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path for path in (ROOT / "recipes").glob("*.py") if path.name != "__init__.py")
@@ -88,25 +86,3 @@ def test_the_module_can_be_run():
         1,
         "Error: no-such-recipe.py is no recipe; name a Python file of recipes/.\n",
     )
-
-
-def test_a_bank_recipe_makes_a_bank_and_never_overwrites_one(tmp_path, capsys):
-    write_faces(tmp_path / "people", identities=4, photos=10, size=32)
-    recipe = tmp_path / "bank.py"
-    recipe.write_text(
-        "from commands import quick_noise\nfrom eval.banks import BankRecipe\n"
-        "experiment = BankRecipe(faces='people', settings=quick_noise(), seed=4)\n"
-    )
-    words = [str(recipe), "--out", str(tmp_path), "--folder", str(tmp_path), "--precision", "fp32"]
-    with pytest.raises(SystemExit) as left:
-        harness.main(words)
-    assert not left.value.code
-    assert "round 1: error" in capsys.readouterr().out
-    bank = load_bank(tmp_path / "bank.safetensors")
-    assert (len(bank), bank.seed, bank.epsilon) == (4, 4, quick_noise().epsilon)
-    before = (tmp_path / "bank.safetensors").read_bytes()
-    with pytest.raises(SystemExit) as left:
-        harness.main(words)
-    assert left.value.code == 1
-    assert "already exists" in capsys.readouterr().err
-    assert (tmp_path / "bank.safetensors").read_bytes() == before
