@@ -13,7 +13,6 @@ from rich.table import Table
 
 from eval import banks, engine, image_engine
 from eval.banks import BankRecipe
-from eval.claims import outcome
 from eval.experiment import Experiment, FaceStudy, load_recipe
 from eval.image_outcome import conclude_images
 from eval.image_study import ImageStudy
@@ -24,6 +23,7 @@ from eval.scales import Scale
 from eval.surviving import SurvivalStudy, survive
 from faceguard import terminal
 from faceguard.about import about_run
+from faceguard.claims import outcome
 from faceguard.device import Precision, fastest_precision
 from faceguard.noise import Round
 from faceguard.outputs import write_json

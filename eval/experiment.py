@@ -12,13 +12,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from eval.banks import PLAIN, BankRecipe
-from eval.claims import bounds
 from eval.image_study import ImageStudy
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy
 from faceguard.adversary import Adversary
 from faceguard.assign import Assign
 from faceguard.bank import SHIPPED
+from faceguard.claims import bounds
 from faceguard.errors import DataError
 from faceguard.study import Arm
 from faceguard.uploads import Upload

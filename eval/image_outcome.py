@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.cells import CellMissingError
-from eval.claims import NOT_RUN, Found, said
 from eval.figures import draw
 from eval.image_data import StudyImages
-from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of, sets_of
+from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of
 from eval.image_noise import passes
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from eval.plan import Plan, command_of, folder_of
 from faceguard.about import about_run
+from faceguard.claims import NOT_RUN, Found, said
 from faceguard.errors import DataError
 from faceguard.identities import Faces
 from faceguard.intervals import estimate
@@ -41,7 +41,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     not_run, times = [], {}
     spent: dict[Any, float] = {}
     for name, run in study.runs.items():
-        if lacking := missing.keys() & sets_of(run):
+        if lacking := missing.keys() & run.sets:
             not_run.append(f"{name} ({min(lacking)} is not at hand)")
             continue
         try:
@@ -50,7 +50,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
             not_run.append(name)
     if not runs:
         raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
-    absent = [name for name, run in study.runs.items() if missing.keys() & sets_of(run)]
+    absent = [name for name, run in study.runs.items() if missing.keys() & run.sets]
     claims = expectations(study, runs, absent) | cost_expectations(study, times, absent)
     result = {
         "title": plan.recipe.stem,

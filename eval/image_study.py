@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from eval.claims import bounds
 from eval.image_scales import Size
+from faceguard.claims import bounds
 from faceguard.countermeasure import Countermeasure
 from faceguard.errors import DataError
 from faceguard.noise import Form
@@ -94,6 +94,12 @@ class Run:
         """The noises that it needs: none, one or two."""
         return [noise for noise in (self.noise, self.second) if noise is not None]
 
+    @property
+    def sets(self) -> set[str]:
+        """The names of all sets that it needs."""
+        others = {noise.learnt_on for noise in self.noises} | {self.joined and self.joined[0]}
+        return {self.data} | {name for name in others if name is not None}
+
     def repeated(self, seed: int) -> "Run":
         """The run with the trainer's ``seed``: each learns, or draws, noise of its own, for one noise may not be like another."""
         drawn = {name: getattr(self, name) for name in ("noise", "second")}
@@ -172,6 +178,11 @@ class ImageStudy:
     figure: Literal["bars", "curves", "confusion", "shares"] = "bars"
     costs: Mapping[str, float] = field(default_factory=dict)
     small: Size | None = None
+
+    @property
+    def sets(self) -> list[str]:
+        """The names of all sets that its runs need, each once."""
+        return list(dict.fromkeys(name for run in self.runs.values() for name in sorted(run.sets)))
 
     def hides(self, claim: ImageExpectation, run: str) -> bool:
         """Whether the claim is that noise which was learnt hides something from this run."""

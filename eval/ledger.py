@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.claims import outcome
 from eval.recipe_index import index
+from faceguard.claims import outcome
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
 from faceguard.study import ARMS

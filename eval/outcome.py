@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 from eval.cells import CellMissingError
-from eval.claims import NOT_RUN, Found, said
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
@@ -13,6 +12,7 @@ from eval.experiment import Condition, Expectation, FaceStudy
 from eval.plan import Plan, command_of, folder_of
 from eval.visibility import visibility
 from faceguard.about import about_run
+from faceguard.claims import NOT_RUN, Found, said
 from faceguard.conclusion import conclude, judge
 from faceguard.errors import DataError
 from faceguard.measures import measure_arm

@@ -19,6 +19,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from PIL import Image
 
+from faceguard.claims import outcome
 from faceguard.conclusion import judge
 from faceguard.errors import DataError
 from faceguard.outputs import replacing
@@ -27,6 +28,7 @@ from faceguard.result import read_object, read_result
 from faceguard.tiles import COLUMNS, KINDS, Tile, make_tile, place
 
 SHOWN = 6  # conditions whose curves are open from the start, the worst ones; the others' unfold
+CLAIM_KINDS = {"met": "good", "undecided": "open", "missed": "bad"}  # what became of a claim -> its colour and sign
 GAIN = 10  # of the difference between a picture before and after
 NOISE = {
     "epsilon_levels": "Budget, in levels of 255",
@@ -79,12 +81,20 @@ def render(result: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         countermeasures=list(dict.fromkeys(place(condition)[1] for condition in conditions)),
         columns=COLUMNS,
         shown=SHOWN,
+        claims=list(_claims(result)),
         noise=[(NOISE.get(name, name), value) for name, value in flatten(result["noise"])],
         settings=list(flatten(result["settings"])),
         run=list(flatten(run)),
         examples=[_example(picture) for picture in result["pictures"]],
         gain=GAIN,
     )
+
+
+def _claims(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Of every claim its kind, what became of it, and its words with the number that says so."""
+    for words, met in result["expectations"].items():
+        became, claim = outcome(words, met, result.get("found", {}))
+        yield CLAIM_KINDS[became], became, claim
 
 
 @cache

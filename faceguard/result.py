@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     result = read_object(path)
     _require(result, NEEDED, str(path))
-    _require({"notes": []} | result, {"notes": list}, str(path))
+    _require({"notes": [], "found": {}} | result, {"notes": list, "found": dict}, str(path))
+    _check_numbers(result.get("found", {}).values(), str(path))
     names = [_check_condition(condition, path) for condition in result["conditions"]]
     if len(set(names)) < len(names):
         raise DataError(f"Two conditions of {path} have one name; give each its own, so that none hides the other.")
@@ -96,9 +97,7 @@ def _estimates(value: Any) -> list[dict[str, Any]]:
 def _check_estimate(estimate: Mapping[str, Any], where: str) -> None:
     _require(estimate, {"seeds": list}, where)
     shown = [estimate.get(end) for end in ("mean", "low", "high")]
-    numbers = [*shown, *estimate["seeds"]]
-    if not all(number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers):
-        raise DataError(f"{where} holds a value that is no number; run the measurement again.")
+    _check_numbers([*shown, *estimate["seeds"]], where)
     mean, seeds = estimate.get("mean"), estimate["seeds"]
     known = bool(seeds) and None not in seeds
     if mean is None or not known:
@@ -107,6 +106,11 @@ def _check_estimate(estimate: Mapping[str, Any], where: str) -> None:
         agrees = math.isclose(mean, math.fsum(seeds) / len(seeds), rel_tol=1e-9, abs_tol=1e-9)
     if not agrees:
         raise DataError(f"{where} has the mean {mean!r} of the seeds {seeds!r}; run the measurement again.")
+
+
+def _check_numbers(numbers: Iterable[Any], where: str) -> None:
+    if not all(number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers):
+        raise DataError(f"{where} holds a value that is no number; run the measurement again.")
 
 
 def _check_picture(picture: Any, path: Path) -> None:

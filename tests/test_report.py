@@ -169,6 +169,14 @@ def test_settings_expectations_noise_and_the_run_are_all_there(page):
     assert "missed : others at least 0.9 of clean" in page.text and "met : protected at most 0.1 of clean" in page.text
 
 
+def test_claims_are_shown_with_their_numbers_and_one_whose_control_failed_is_neither_met_nor_missed(tmp_path):
+    claims = {"hidden": True, "others": False, "blind": False, "absent (not run)": False}
+    numbers = {"hidden": 0.037, "others": 0.8, "blind": None, "absent (not run)": None}
+    text = write(tmp_path, result_of(expectations=claims, found=numbers)).text
+    assert "met : hidden: 0.04" in text and "missed : others: 0.80" in text
+    assert "undecided : blind: its control failed" in text and "missed : absent (not run)" in text
+
+
 def test_a_result_of_which_little_is_known_has_a_report_too(tmp_path):
     empty = result_of(not_run=(), expectations={}, paper={}, noise={}, settings={})
     found = write(tmp_path, empty, run=None)

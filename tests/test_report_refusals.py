@@ -85,6 +85,7 @@ def test_no_friendlier_outcome_passes_in_the_headline_or_in_a_condition(tmp_path
         (changed("conditions", 0, "arms", "clean", "roc", value={"lfw": {"far": [], "tar": []}}), "lacks 'low'"),
         (changed("conditions", 1, "name", value="bad"), "Two conditions of .* have one name"),
         (changed(*at("clean", "last", "seeds"), value=["0.8"]), "no number"),
+        (RESULT | {"found": {"protected at most 0.1 of clean": "0.04"}}, "no number"),
         (changed("pictures", 0, "before", value="javascript:alert(1)"), "no PNG in base64"),
         (changed("pictures", 0, "before", value=picture()["after"][:40]), "cannot be decoded"),
         (
