@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eval import banks
 from eval.image_noise import Learnt, drawn_share, learn, put, settings_of, store_of
-from eval.image_scales import Size, size_of
+from eval.image_scales import NEAREST, Size, size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
 from faceguard.bank import NoiseBank, load_bank
@@ -31,7 +31,8 @@ SEED = 0  # of which photos carry noise: the same for all runs of a study
 class StudyImages:
     """Everything that the runs of one study share; sets are read and noises learnt when first needed, and kept.
 
-    ``stand_in`` is the set that replaces one that is absent; without it, asking for that one raises SetMissingError.
+    ``stand_in`` is the set that replaces one that is absent: the one that it is nearest to (``image_scales.NEAREST``) or, where
+    the study does not lack that one, any. Asking for an absent set that nothing replaces raises SetMissingError.
     """
 
     study: ImageStudy
@@ -55,9 +56,13 @@ class StudyImages:
         try:
             return name, *self._load(name)
         except SetMissingError:
-            if self.stand_in is None:
+            if self.stand_in is None or not self._replaces(self.stand_in, name):
                 raise
             return self.stand_in, *self._load(self.stand_in)
+
+    def _replaces(self, stand_in: str, absent: str) -> bool:
+        nearest = NEAREST.get(stand_in)
+        return absent == nearest or nearest not in self.study.sets or self.at_hand(nearest)
 
     def at_hand(self, name: str) -> bool:
         """Whether the set itself is in the folder; nothing is decoded. Raises DataError for a set that nobody knows."""

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from eval.cells import Cell, run_cell
 from eval.experiment import load_recipe
 from eval.image_data import StudyImages
-from eval.image_study import ImageStudy, Run
+from eval.image_study import ImageStudy
 from eval.networks import build_network
 from eval.plan import Plan
 from faceguard.adversary import Attack, Progress, train_and_try
@@ -83,26 +83,16 @@ def jobs_of(plan: Plan, only: str = "*") -> list[ImageJob]:
     if not fitting:
         raise DataError(f"--only {only!r} fits no cell; their names are such as {jobs[-1].label!r}.")
     missing = missing_sets(plan)
-    found = [job for job in fitting if not missing.keys() & sets_of(images.study.runs[job.run])]
+    found = [job for job in fitting if not missing.keys() & images.study.runs[job.run].sets]
     if not found:
         raise DataError(f"{' '.join(missing.values())} Or take another one that is at hand with --data NAME.")
     return found
 
 
-def sets_of(run: Run) -> set[str]:
-    """The names of all sets that a run needs."""
-    noises = {noise.learnt_on for noise in run.noises if noise.learnt_on is not None}
-    return {run.data} | noises | ({run.joined[0]} if run.joined is not None else set())
-
-
-def _needed(study: ImageStudy) -> list[str]:
-    return list(dict.fromkeys(name for run in study.runs.values() for name in sorted(sets_of(run))))
-
-
 def missing_sets(plan: Plan) -> dict[str, str]:
     """The study's sets that are absent, with nothing to stand in for them: name and what to do, a sentence."""
     images, missing = loaded(plan), {}
-    for name in _needed(images.study):
+    for name in images.study.sets:
         try:
             images.set_of(name)
         except SetMissingError as error:
@@ -156,7 +146,7 @@ def loaded(plan: Plan) -> StudyImages:
 
 def _check_stand_in(images: StudyImages, name: str) -> None:
     """Raise DataError for a ``--data`` that is unknown, absent or replaces nothing: the report would be named after it."""
-    needed = _needed(images.study)
+    needed = images.study.sets
     if not images.at_hand(name):
         raise DataError(
             f"{name} cannot stand in for another set: it is not in {images.folder}; name one that is there."

@@ -64,6 +64,10 @@ FULL: Mapping[str, Size] = {
     "imagenette-128": Size(pixels=128, train=_training(100), noise=_noise(16, train_steps=100, batch_size=32)),
     "tiny-imagenet-32": Size(train=_training(100), noise=_noise(8, train_steps=20, batch_size=512)),
 }
+NEAREST: Mapping[str, str] = {
+    "imagenette-128": "imagenet-100",
+    "tiny-imagenet-32": "cifar100",
+}  # the paper's set to a smaller
 SMALL_TRAINING = TrainSettings(epochs=10, batch_size=64, learning_rate=0.05, crop_share=0.125)
 SMALL_NOISE = _for_few_photos(_noise(8, train_steps=20, batch_size=128))
 SMALL = Size(

@@ -1,5 +1,6 @@
 """Which photos of a classification study carry noise, whose rows, and where."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from images import CIFAR, image_data, write_set  # noqa: F401
 
 from eval.image_data import StudyImages
-from eval.image_noise import drawn_share, learn, levels, put, settings_of
+from eval.image_noise import drawn_share, learn, levels, put
 from eval.image_scales import size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.networks import build_network
@@ -159,15 +160,16 @@ def test_an_absent_set_names_its_command_and_another_can_stand_in(image_data, tm
     assert (name, len(train)) == ("cifar10", 40)
 
 
-def test_steps_of_equation_3_are_those_of_the_noise_or_of_its_set():
-    size = size_of("cifar10", "full")
-    usual, fewer = (
-        settings_of(ImageNoise(form="sample-wise", **changes), size)
-        for changes in ({}, {"pgd_steps": 2, "step_size": 2, "epsilon": 16, "stop_error": 0.3})
-    )
-    assert (usual.pgd_steps, 255 * usual.step_size) == (20, pytest.approx(0.8))
-    assert (usual.stop_error, fewer.stop_error) == (0.01, 0.3)
-    assert (fewer.pgd_steps, 255 * fewer.step_size, 255 * fewer.epsilon) == (2, pytest.approx(2), pytest.approx(16))
+@pytest.mark.parametrize(("other", "as_well"), [("imagenet-100", False), ("cifar100", True)])
+def test_a_set_stands_in_for_the_absent_one_that_it_is_nearest_to_or_for_any(
+    image_data, tmp_path, monkeypatch, other, as_well
+):
+    monkeypatch.setattr("eval.image_data.NEAREST", {"cifar10": "imagenet-100"})
+    study = images(image_data, tmp_path, stand_in="cifar10")
+    study = replace(study, study=replace(STUDY, runs={"clean": Run(data=other), "svhn": Run(data="svhn")}))
+    assert study.set_of(other)[0] == "cifar10"
+    with nullcontext() if as_well else pytest.raises(SetMissingError, match="faceguard data fetch svhn"):
+        assert study.set_of("svhn")[0] == "cifar10"
 
 
 def test_a_study_may_have_a_size_of_its_own_at_small_and_there_alone(image_data, tmp_path):
@@ -179,18 +181,6 @@ def test_a_study_may_have_a_size_of_its_own_at_small_and_there_alone(image_data,
         assert len(study.set_of("cifar10")[1]) == 10 * photos
     with pytest.raises(DataError, match="no image set 'mnist'"):
         replace(study, scale="small").size_of("mnist")
-
-
-def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_papers():
-    size, sample_wise = size_of("cifar10", "small"), ImageNoise(form="sample-wise")
-    usual, strong, attack, one = (
-        settings_of(replace(sample_wise, **changes), size)
-        for changes in ({}, {"epsilon": 16}, {"kind": "error-maximizing"}, {"form": "class-wise", "epsilon": 16})
-    )
-    assert (usual.pgd_steps, 255 * usual.step_size) == (2, pytest.approx(2))
-    assert (strong.pgd_steps, 255 * strong.step_size) == (2, pytest.approx(4))
-    assert (attack.pgd_steps, 255 * attack.step_size) == (20, pytest.approx(0.8))
-    assert (one.pgd_steps, 255 * one.step_size) == (1, pytest.approx(1.6))
 
 
 def test_noise_too_large_for_memory_is_learnt_in_a_file_and_nothing_is_left_but_the_bank(
@@ -224,15 +214,6 @@ def test_a_source_model_does_not_start_as_the_trainer_of_the_same_seed_does(imag
     assert not any(torch.equal(trainer[name], source[name]) for name in drawn)
     learn(None, train, ImageNoise(kind="error-maximizing", seed=3), size)
     assert trainings and 3 not in trainings  # nor see its batches, flips and crops
-
-
-def test_equation_5_takes_steps_of_its_own():
-    def steps(solver, scale):
-        settings = settings_of(ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", scale))
-        return settings.pgd_steps, settings.train_steps
-
-    assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
-    assert (steps("penalty", "small"), steps("pgd", "small")) == ((10, 20), (2, 20))
 
 
 def test_random_phases_keep_a_learnt_banks_power_and_are_not_learnt_again(image_data, tmp_path):

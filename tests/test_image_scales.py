@@ -1,8 +1,12 @@
-"""The sizes of the image sets: at scale small noise is learnt through the very augmentation it will meet."""
+"""The sizes of the image sets: at small noise is learnt through the augmentation it will meet, and takes steps of its own."""
+
+from dataclasses import replace
 
 import pytest
 
+from eval.image_noise import settings_of
 from eval.image_scales import FULL, size_of
+from eval.image_study import ImageNoise
 from faceguard.errors import DataError
 
 
@@ -19,3 +23,35 @@ def test_small_learns_noise_through_the_trainers_flips_and_crops_and_full_as_the
 def test_an_unknown_set_is_a_sentence_that_lists_those_there_are():
     with pytest.raises(DataError, match=r"no image set 'mnist'.*cifar10"):
         size_of("mnist", "small")
+
+
+def test_steps_of_equation_3_are_those_of_the_noise_or_of_its_set():
+    size = size_of("cifar10", "full")
+    usual, fewer = (
+        settings_of(ImageNoise(form="sample-wise", **changes), size)
+        for changes in ({}, {"pgd_steps": 2, "step_size": 2, "epsilon": 16, "stop_error": 0.3})
+    )
+    assert (usual.pgd_steps, 255 * usual.step_size) == (20, pytest.approx(0.8))
+    assert (usual.stop_error, fewer.stop_error) == (0.01, 0.3)
+    assert (fewer.pgd_steps, 255 * fewer.step_size, 255 * fewer.epsilon) == (2, pytest.approx(2), pytest.approx(16))
+
+
+def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_papers():
+    size, sample_wise = size_of("cifar10", "small"), ImageNoise(form="sample-wise")
+    usual, strong, attack, one = (
+        settings_of(replace(sample_wise, **changes), size)
+        for changes in ({}, {"epsilon": 16}, {"kind": "error-maximizing"}, {"form": "class-wise", "epsilon": 16})
+    )
+    assert (usual.pgd_steps, 255 * usual.step_size) == (2, pytest.approx(2))
+    assert (strong.pgd_steps, 255 * strong.step_size) == (2, pytest.approx(4))
+    assert (attack.pgd_steps, 255 * attack.step_size) == (20, pytest.approx(0.8))
+    assert (one.pgd_steps, 255 * one.step_size) == (1, pytest.approx(1.6))
+
+
+def test_equation_5_takes_steps_of_its_own():
+    def steps(solver, scale):
+        settings = settings_of(ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", scale))
+        return settings.pgd_steps, settings.train_steps
+
+    assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
+    assert (steps("penalty", "small"), steps("pgd", "small")) == ((10, 20), (2, 20))
