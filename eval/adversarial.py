@@ -20,6 +20,7 @@ from faceguard.countermeasure import Countermeasure
 from faceguard.noise import NoiseSettings, pgd
 
 MAPS = 64  # plasma maps a batch
+TRIVIAL = torch.tensor([i for i, name in enumerate(NAMES) if name != "Invert"])  # TrivialAugment's operations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ class UEraser(Countermeasure):
         order[~self._drawn(x)] = torch.arange(3, device=x.device)
         place = order + 3 * torch.arange(len(x), device=x.device)[:, None]
         shuffled = x.flatten(0, 1).index_select(0, place.flatten()).view_as(x)
-        operation, strength = torch.randint(len(NAMES), (len(x),)), 2 * torch.rand(len(x)) - 1
+        operation, strength = TRIVIAL[torch.randint(len(TRIVIAL), (len(x),))], 2 * torch.rand(len(x)) - 1
         return operate(shuffled.mul_(255).round_().to(torch.uint8), operation, strength).to(x.dtype).div_(255)
 
     def _drawn(self, x: Tensor) -> Tensor:
