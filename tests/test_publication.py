@@ -27,8 +27,18 @@ def publish(publication, pixels, seed=0):
         return publication(pixels)
 
 
-def test_publishing_that_does_nothing_changes_nothing(face):
-    torch.testing.assert_close(publish(NOTHING, face), face, atol=1e-5, rtol=0)
+@pytest.mark.parametrize("bf16", [False, True])
+def test_publishing_that_does_nothing_changes_nothing(face, bf16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        published = publish(NOTHING, face)
+    torch.testing.assert_close(published, face, atol=1e-5, rtol=0)
+
+
+def test_the_new_alignment_misses_by_as_much_under_autocast(face):
+    turned = replace(NOTHING, turn=3, zoom=0.05, shift=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        published = publish(turned, face)
+    torch.testing.assert_close(published, publish(turned, face), atol=1e-6, rtol=0)
 
 
 def test_jpeg_is_pillows_within_two_levels(face):
