@@ -18,6 +18,7 @@ from faceguard.errors import DataError
 from faceguard.noise import Form
 
 Kind = Literal["error-minimizing", "error-maximizing", "random"]
+NOISES_OF_A_SEED = 100  # a recipe's own seeds of noise lie below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,9 @@ class ImageNoise:
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
     ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
-    noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's. The trainer's seed is added to ``seed``.
+    noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
+
+    The trainer's seed moves ``seed``, see `Run.repeated`.
     """
 
     kind: Kind = "error-minimizing"
@@ -101,10 +104,13 @@ class Run:
         return {self.data} | {name for name in others if name is not None}
 
     def repeated(self, seed: int) -> "Run":
-        """The run with the trainer's ``seed``: each learns, or draws, noise of its own, for one noise may not be like another."""
-        drawn = {name: getattr(self, name) for name in ("noise", "second")}
+        """The run with the trainer's ``seed``: each learns, or draws, noise of its own, for one noise may not be like another.
+
+        A noise's own seed is moved by `NOISES_OF_A_SEED` for each, so that no two of them share a noise.
+        """
+        drawn, moved = {name: getattr(self, name) for name in ("noise", "second")}, NOISES_OF_A_SEED * seed
         return replace(
-            self, **{name: noise and replace(noise, seed=noise.seed + seed) for name, noise in drawn.items()}
+            self, **{name: noise and replace(noise, seed=noise.seed + moved) for name, noise in drawn.items()}
         )
 
 

@@ -10,7 +10,7 @@ from images import CIFAR, image_data, image_study, write_set, write_split  # noq
 
 import eval.image_data
 from eval.experiment import load_recipe
-from eval.image_study import ImageNoise, ImageStudy, Run
+from eval.image_study import NOISES_OF_A_SEED, ImageNoise, ImageStudy, Run
 from eval.ledger import page, record
 
 ROOT = Path(__file__).parents[1]
@@ -106,17 +106,25 @@ def test_every_seed_learns_noise_of_its_own_and_trains_on_that(image_study, tmp_
     monkeypatch.setattr("eval.image_data.put", counting)
     image_study(TINY, "--seeds", "2")
     assert len({bank.rows.numpy().tobytes() for bank in trained_on}) == 2
-    assert {bank.seed for bank in trained_on} == {0, 1}
-    assert [noise["seed"] for noise in result(tmp_path)["runs"]["noisy"]["noise"]] == [0, 1]
+    assert {bank.seed for bank in trained_on} == {0, 100}
+    assert [noise["seed"] for noise in result(tmp_path)["runs"]["noisy"]["noise"]] == [0, 100]
 
 
 def test_a_repeated_run_moves_the_seed_of_all_its_noises_and_nothing_else():
     run = Run(noise=ImageNoise(seed=1), second=ImageNoise(kind="random"), share=0.5)
     again = run.repeated(2)
-    assert [noise.seed for noise in again.noises] == [3, 2]
+    assert [noise.seed for noise in again.noises] == [201, 200]
     assert replace(again, noise=run.noise, second=run.second) == run
     assert run.repeated(0) == run
     assert Run().repeated(5) == Run()
+
+
+def test_noises_of_seeds_of_their_own_share_none_whatever_the_trainers_seed():
+    own = [Run(noise=ImageNoise(seed=seed)) for seed in range(3)]
+    learnt = [noise for seed in range(3) for run in own for noise in run.repeated(seed).noises]
+    assert len(set(learnt)) == 9
+    stated = [noise for path in RECIPES for run in load_recipe(path).runs.values() for noise in run.noises]
+    assert max(noise.seed for noise in stated) < NOISES_OF_A_SEED
 
 
 def test_only_some_cells_are_computed_and_judging_lists_the_others(image_study, tmp_path):
