@@ -43,7 +43,12 @@ class Learnt:
 
 
 def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
-    """Algorithm 1's settings for this noise: the set's, with whatever the noise says otherwise."""
+    """Algorithm 1's settings for this noise: the set's, with whatever the noise says otherwise.
+
+    Raises DataError for error-maximizing noise by equation 5, which minimizes.
+    """
+    if (noise.kind, noise.solver) == ("error-maximizing", "penalty"):
+        raise DataError("Equation 5 minimizes the error; learn error-maximizing noise with solver='pgd'.")
     settings = size.noise[noise.form]
     if noise.epsilon is not None:
         epsilon = noise.epsilon / 255

@@ -2,7 +2,8 @@
 
     min over delta   c |delta|_2 + L(f(x + delta), y)      with x + delta in [0, 1]
 
-No epsilon bounds delta there; Algorithm 1 clips the rows afterwards, so that both formulations keep one budget.
+No epsilon bounds delta there, so every photo's own is clipped at the end: both formulations keep one budget. It minimizes the
+error alone; `eval.image_noise.settings_of` refuses it for error-maximizing noise.
 """
 
 from collections.abc import Callable

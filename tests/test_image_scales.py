@@ -48,6 +48,14 @@ def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_paper
     assert (one.pgd_steps, 255 * one.step_size) == (1, pytest.approx(1.6))
 
 
+def test_equation_5_is_refused_for_error_maximizing_noise():
+    noise = ImageNoise(kind="error-maximizing", solver="penalty")
+    with pytest.raises(
+        DataError, match="Equation 5 minimizes the error; learn error-maximizing noise with solver='pgd'"
+    ):
+        settings_of(noise, size_of("cifar10", "small"))
+
+
 def test_equation_5_takes_steps_of_its_own():
     def steps(solver, scale):
         settings = settings_of(ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", scale))
