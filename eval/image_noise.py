@@ -60,12 +60,11 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
             settings = replace(settings, pgd_steps=20, step_size=settings.epsilon / 10)  # the paper's, at every scale
     if noise.step_size is not None:
         settings = replace(settings, step_size=noise.step_size / 255)
-    names = ("learning_rate", "weight_decay", "patch", "pgd_steps", "stop_error")
-    changes = {name: getattr(noise, name) for name in names}
-    settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     if noise.solver == "penalty" and size.penalty is not None:
         settings = replace(settings, pgd_steps=size.penalty[0], train_steps=size.penalty[1])
-    return settings
+    names = ("learning_rate", "weight_decay", "patch", "pgd_steps", "stop_error")
+    changes = {name: getattr(noise, name) for name in names}
+    return replace(settings, **{name: value for name, value in changes.items() if value is not None})
 
 
 def learn(

@@ -56,10 +56,11 @@ def test_equation_5_is_refused_for_error_maximizing_noise():
         settings_of(noise, size_of("cifar10", "small"))
 
 
-def test_equation_5_takes_steps_of_its_own():
-    def steps(solver, scale):
-        settings = settings_of(ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", scale))
+def test_equation_5_takes_steps_of_its_own_unless_the_noise_says_how_many():
+    def steps(solver, scale, **more):
+        settings = settings_of(ImageNoise(form="sample-wise", solver=solver, **more), size_of("cifar10", scale))
         return settings.pgd_steps, settings.train_steps
 
     assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
     assert (steps("penalty", "small"), steps("pgd", "small")) == ((10, 20), (2, 20))
+    assert steps("penalty", "small", pgd_steps=7) == (7, 20)
