@@ -68,3 +68,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise RunError(f"{path} is no faceguard checkpoint; delete it to start anew.")
     return state
+
+
+def resume_checkpoint(path: Path, fingerprint: int, *, otherwise: str) -> dict[str, Any]:
+    """As `load_checkpoint`. Raises RunError, with what to do ``otherwise``, for a run of another fingerprint as well."""
+    state = load_checkpoint(path)
+    if state.get("fingerprint") != fingerprint:
+        raise RunError(
+            f"{path} was left by a run with other settings, faces, model or seed, or in another precision; {otherwise}."
+        )
+    return state

@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from faceguard.checkpoint import load_checkpoint, outline, save_checkpoint
+from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
-from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
+from faceguard.errors import FaceguardError, NoiseDidNotConverge, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
 from faceguard.noise_settings import Form, NoiseSettings, Objective
 from faceguard.noise_store import Rows, store_rows
@@ -231,19 +231,16 @@ class _Run:
     @cached_property
     def _fingerprint(self) -> int:
         settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
-        where, kind = repr(self.learn_on.tolist()), [] if self.held.is_floating_point() else ["int8"]
-        return derive_seed(self.seed, repr(settings), self.faces.digest(), where, outline(self.source), *kind)
+        solver = f"{self.solve.__module__}.{getattr(self.solve, '__qualname__', type(self.solve).__qualname__)}"
+        how = solver, self.fabric._precision.precision, str(self.held.dtype), repr(self.learn_on.tolist())
+        return derive_seed(self.seed, repr(settings), self.faces.digest(), outline(self.source), *how)
 
     def save(self, path: Path) -> None:
         state = {"source": self.source.state_dict(), "optimizer": self.optimizer.state_dict(), "noise": self.held}
         save_checkpoint(path, state | {"rounds": self.rounds, "steps": self.steps, "fingerprint": self._fingerprint})
 
     def load(self, path: Path) -> None:
-        state = load_checkpoint(path)
-        if state.get("fingerprint") != self._fingerprint:
-            raise RunError(
-                f"{path} was left by a run with other settings, faces, model or seed; delete it or repeat that command."
-            )
+        state = resume_checkpoint(path, self._fingerprint, otherwise="delete it or repeat that command")
         self.source.load_state_dict(state["source"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.held.copy_(state["noise"])

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from faceguard.checkpoint import load_checkpoint, outline, save_checkpoint
+from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
-from faceguard.errors import DataError, FaceguardError, RunError, TrainingDiverged
+from faceguard.errors import DataError, FaceguardError, TrainingDiverged
 from faceguard.identities import Faces, to_pixels
 
 RESIDENT = 8 * 2**30  # bytes of photos that are kept on a GPU
@@ -212,8 +212,8 @@ class _Run:
     def _fingerprint(self) -> int:
         """What a checkpoint must agree with, every photo included; of half a million faces only after the first epoch."""
         whole = torch.equal(self.learn_on, torch.arange(len(self.faces)))
-        part = [] if whole else [repr(self.learn_on.tolist())]
-        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.digest(), outline(self.model), *part)
+        how = [self.fabric._precision.precision, *([] if whole else [repr(self.learn_on.tolist())])]
+        return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.digest(), outline(self.model), *how)
 
     def save(self, path: Path) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -221,11 +221,7 @@ class _Run:
         save_checkpoint(path, state | {"history": history, "fingerprint": self._fingerprint})
 
     def load(self, path: Path) -> None:
-        state = load_checkpoint(path)
-        if state.get("fingerprint") != self._fingerprint:
-            raise RunError(
-                f"{path} was left by a run with other settings, faces, model or seed; choose another --out or delete it."
-            )
+        state = resume_checkpoint(path, self._fingerprint, otherwise="choose another --out or delete it")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]

@@ -9,7 +9,7 @@ from torch import nn
 from faceguard.device import make_fabric
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError, TrainingDiverged
 from faceguard.identities import Faces
-from faceguard.noise import NoiseSettings, Round, generate
+from faceguard.noise import NoiseSettings, Round, generate, pgd
 from tests.small import QUICK, SIZE, interrupt_after, learn, tiny_faces, tiny_net
 
 
@@ -31,7 +31,7 @@ def test_a_resumed_generation_equals_an_undisturbed_one_bit_for_bit(tmp_path, fo
     assert list(tmp_path.iterdir()) == [checkpoint]  # the caller deletes it once the noise is saved
 
 
-@pytest.mark.parametrize("changed", ["settings", "seed", "photos", "names", "learn_on", "model"])
+@pytest.mark.parametrize("changed", ["settings", "seed", "photos", "names", "learn_on", "model", "solver", "precision"])
 def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, changed):
     faces, checkpoint, fabric = tiny_faces(), tmp_path / "noise.ckpt", make_fabric(device="cpu")
     with pytest.raises(KeyboardInterrupt):
@@ -46,7 +46,13 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, changed):
     }
     if changed == "names":
         others["faces"] = replace(faces, names=("a", "b", "c"))
-    with pytest.raises(RunError, match=r"noise\.ckpt was left by a run with other settings, faces, model or seed"):
+    if changed == "solver":
+        others["solve"] = lambda *given: pgd(*given)
+    if changed == "precision":
+        fabric = make_fabric(device="cpu", precision="bf16")
+    with pytest.raises(
+        RunError, match=r"noise\.ckpt was left by a run with other settings, faces, model or seed, or in"
+    ):
         generate(fabric, **others, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
 

@@ -68,7 +68,7 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     assert same_weights(first, again)
 
 
-@pytest.mark.parametrize("changed", ["settings", "seed", "faces", "model"])
+@pytest.mark.parametrize("changed", ["settings", "seed", "faces", "model", "precision"])
 def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path, changed):
     checkpoint = tmp_path / "last.ckpt"
     train(separable_faces(), QUICK, checkpoint=checkpoint)
@@ -79,6 +79,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path, changed)
             replace(QUICK, learning_rate=0.01) if changed == "settings" else QUICK,
             seed=int(changed == "seed"),
             model=nn.Sequential(nn.Flatten(), tiny_linear()) if changed == "model" else None,
+            precision="bf16" if changed == "precision" else "fp32",
             checkpoint=checkpoint,
         )
     assert checkpoint.read_bytes() == before
