@@ -17,7 +17,7 @@ from faceguard.noise import NoiseSettings, Round
 from faceguard.readers.record import Record
 
 PLAIN = "plain"  # the paper's, for aligned faces
-LEARNT = 1  # raise it with what learning noise does: older banks are then learnt again
+LEARNT = 2  # raise it with what learning noise does: older banks are then learnt again
 WITH_THE_PACKAGE: Mapping[str, Callable[[], NoiseBank]] = {SHIPPED: default_bank, PLAIN: plain_bank}
 
 

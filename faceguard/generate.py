@@ -81,7 +81,8 @@ def learn_bank(
     start = derive_seed(seed, "source model")  # a trainer of the same seed must not start from the same weights
     source = build(shape.name, identities=len(faces.names), size=faces.size, width=shape.width, seed=start)
     if settings.objective == "error-maximizing" or settings.targeted:
-        fit(fabric, source, faces, TrainSettings(epochs=20, batch_size=settings.batch_size), seed=seed)
+        training = derive_seed(seed, "source training")  # nor see its batches, flips and crops
+        fit(fabric, source, faces, TrainSettings(epochs=20, batch_size=settings.batch_size), seed=training)
     noise = generate(fabric, faces, source, settings, seed=seed, checkpoint=checkpoint, progress=progress)
     source.cpu().eval().requires_grad_(False)  # a bank lives in memory, wherever it was learnt
     return make_bank(

@@ -108,16 +108,20 @@ def test_a_bank_learnt_on_a_gpu_is_saved_and_used_on_the_cpu(tmp_path, faces):
     assert load_bank(tmp_path / "b").rows.device.type == "cpu"
 
 
-def test_a_source_model_does_not_start_as_a_trainer_of_the_same_seed_does(faces, monkeypatch):
-    sources = []
+def test_a_source_model_neither_starts_nor_learns_as_a_trainer_of_the_same_seed_does(faces, monkeypatch):
+    sources, trainings = [], []
 
     def look(fabric, faces, source, settings, **more):
         sources.append(source.state_dict())
         return torch.zeros(len(faces.names), 3, faces.size, faces.size)
 
     monkeypatch.setattr("faceguard.generate.generate", look)
+    monkeypatch.setattr("faceguard.generate.fit", lambda *_, seed: trainings.append(seed))
     learn_bank(make_fabric(device="cpu"), faces, QUICK, source_model=SMALL, seed=3)
     trainer = build(SMALL.name, identities=len(faces.names), size=faces.size, width=SMALL.width, seed=3).state_dict()
     drawn = [name for name, value in trainer.items() if value.is_floating_point() and value.std() > 0]
     assert drawn
     assert not any(torch.equal(trainer[name], sources[0][name]) for name in drawn)
+    for knows in ({"objective": "error-maximizing"}, {"targeted": True}):
+        learn_bank(make_fabric(device="cpu"), faces, replace(QUICK, **knows), source_model=SMALL, seed=3)
+    assert len(trainings) == 2 and 3 not in trainings  # which decides its batches, flips and crops
