@@ -54,13 +54,14 @@ def to_levels(noise: Tensor, epsilon: float) -> Tensor:
 
 
 def store_rows(path: Path, count: int, epsilon: float, draw: Callable[[int], Tensor]) -> StoredRows:
-    """A new file of ``count`` rows, filled in order by ``draw`` (how many: float, B x 3 x C x C).
+    """A new file of ``count`` rows, filled in order by ``draw`` (how many: float, B x 3 x C x C); an old one makes room first.
 
     Raises DataError when the file cannot be written or the disk is too full for it.
     """
     first = to_levels(draw(min(_DRAWN, count)), epsilon).movedim(1, -1)
     shape = (count, *first.shape[1:])
     try:
+        path.unlink(missing_ok=True)
         needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(path.parent).free
         if free < needed:  # a full disk would end the process when a mapped page is written
             raise DataError(

@@ -142,3 +142,12 @@ def test_a_folder_that_is_not_there_and_a_disk_that_is_full_are_sentences(tmp_pa
     with pytest.raises(DataError, match=r"2 rows of noise need .* free some space"):
         stored(tmp_path / "rows.npy", drawn(2))
     assert not (tmp_path / "rows.npy").exists()
+
+
+def test_the_file_that_an_interrupted_run_left_makes_room_for_the_new_one(tmp_path, monkeypatch):
+    path, rows = tmp_path / "rows.npy", drawn(2)
+    path.write_bytes(bytes(rows.numel()))
+    usage = namedtuple("usage", "total used free")
+    free = {True: 0, False: rows.numel()}
+    monkeypatch.setattr(noise_store.shutil, "disk_usage", lambda _: usage(1000, 1000, free[path.exists()]))
+    assert torch.equal(stored(path, rows).levels, noise_store.to_levels(rows, EPSILON))
