@@ -69,7 +69,7 @@ def learn_bank(
     """Learn noise for ``faces`` and pack it; a row for every identity, or for every photo of sample-wise noise.
 
     Error-maximizing and targeted noise need a source model that knows the faces, so it is trained on the clean faces first.
-    Raises DataError for a single identity, and NoiseDidNotConverge as ``noise.generate`` does; its checkpoint then allows
+    Raises DataError for a single identity, and what ``noise.generate`` does; after NoiseDidNotConverge its checkpoint allows
     more rounds.
     """
     if len(faces.names) < 2:
@@ -77,6 +77,7 @@ def learn_bank(
             f"{faces.names[0]} is the only identity, and noise is learnt by telling identities apart; give FACES of other"
             " people, and your own with --with."
         )
+    settings.check_size(faces.size)
     shape = source_model or SourceModel()
     start = derive_seed(seed, "source model")  # a trainer of the same seed must not start from the same weights
     source = build(shape.name, identities=len(faces.names), size=faces.size, width=shape.width, seed=start)

@@ -90,8 +90,10 @@ def generate(
     ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there; delete it when
     the noise is saved. Returns the noise, float32 R x 3 x S x S, or the patches. With ``store``, a file that is made anew, the
     rows live there and are returned as they are mapped: int8, in steps of epsilon / 127 (``faceguard.noise_store``).
-    Raises NoiseDidNotConverge after ``max_rounds``, and TrainingDiverged when the source model's outputs are no longer finite.
+    Raises NoiseDidNotConverge after ``max_rounds`` unless the noise is targeted, TrainingDiverged when the source model's
+    outputs are no longer finite, and FaceguardError for cells or a patch larger than the faces.
     """
+    settings.check_size(faces.size)
     if store is not None and settings.cells is not None:
         raise FaceguardError("Noise of few cells is interpolated at the end and is small; leave the store out.")
     run = _Run(fabric, faces, source, settings, seed, learn_on, solve, store)
@@ -105,24 +107,24 @@ def generate(
         run.rounds += 1
         if progress is not None:
             progress(Round(number=run.rounds, error=error))
-        if settings.reached(error) or (settings.targeted and run.rounds == settings.max_rounds):
-            noise = run.held.cpu().movedim(-1, 1)
-            if store is not None:
-                return noise
-            return noise.contiguous() if settings.patch else smooth(noise.contiguous(), faces.size)
+        if settings.reached(error):
+            break
         if checkpoint is not None:
             run.save(checkpoint)
-    raise NoiseDidNotConverge(
-        f"After {settings.max_rounds} rounds the stop error {settings.stop_error} has not been reached;"
-        " allow more rounds, more training steps per round, or a larger epsilon."
-    )
+    else:
+        if not settings.targeted:
+            raise NoiseDidNotConverge(
+                f"After {settings.max_rounds} rounds the stop error {settings.stop_error} has not been reached;"
+                " allow more rounds, more training steps per round, or a larger epsilon."
+            )
+    noise = run.held.cpu().movedim(-1, 1)
+    return noise if store is not None else smooth(noise.contiguous(), settings.patch or faces.size)
 
 
 def random_noise(faces: Faces, form: Form, epsilon: float, *, seed: int, cells: int | None = None) -> Tensor:
     """Uniform noise in [-epsilon, epsilon] of the same form: Algorithm 1's start, and every experiment's control."""
     count = len(faces.names) if form == "class-wise" else len(faces)
-    side = cells or faces.size
-    return _uniform(count, side, epsilon, generator(seed, "random noise"))
+    return _uniform(count, cells or faces.size, epsilon, generator(seed, "random noise"))
 
 
 def _uniform(count: int, side: int, epsilon: float, draw: torch.Generator) -> Tensor:

@@ -48,8 +48,18 @@ class NoiseSettings:
             wrong.append(f"epsilon {self.epsilon} exceeds the pixel range [0, 1]; divide levels by 255")
         if self.targeted and (self.form, self.objective) != ("class-wise", "error-minimizing"):
             wrong.append("targeted noise is class-wise and error-minimizing")
+        if self.cells is not None and self.patch is not None:
+            wrong.append("noise is of few cells or a patch, not both")
         if wrong:
             raise FaceguardError("These noise settings cannot work: " + "; ".join(wrong) + ".")
+
+    def check_size(self, size: int) -> None:
+        """Raise FaceguardError when faces of ``size`` pixels have no room for so many cells, or for the patch."""
+        for name, side in (("cells", self.cells), ("patch", self.patch)):
+            if side is not None and side > size:
+                raise FaceguardError(
+                    f"{name}={side} does not fit faces of {size} pixels; choose {size} or fewer, or larger faces."
+                )
 
     def spread(self, delta: Tensor, size: int) -> Tensor:
         """Noise as it is stored, B x 3 x C x C, on photos of ``size`` pixels: placed, or interpolated, or as it is."""

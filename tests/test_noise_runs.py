@@ -115,6 +115,19 @@ def test_a_diverging_source_model_is_a_sentence_and_the_last_good_round_stays(tm
     assert not checkpoint.exists()
 
 
+@pytest.mark.parametrize("too_large", [{"cells": SIZE + 1}, {"patch": SIZE + 1}])
+def test_cells_and_patches_larger_than_the_faces_are_refused_before_anything_is_learnt(too_large):
+    rounds: list[Round] = []
+    with pytest.raises(FaceguardError, match=r"=9 does not fit faces of 8 pixels; choose 8 or fewer, or larger faces"):
+        learn(tiny_faces(), replace(QUICK, **too_large), solve=None, progress=rounds.append)
+    assert not rounds
+
+
+def test_noise_is_of_few_cells_or_a_patch():
+    with pytest.raises(FaceguardError, match="few cells or a patch, not both"):
+        NoiseSettings(cells=4, patch=4)
+
+
 def test_settings_name_all_their_problems_at_once():
     with pytest.raises(FaceguardError) as caught:
         NoiseSettings(epsilon=2, step_size=0, pgd_steps=0, stop_error=1.5, learning_rate=float("nan"), gradient_clip=-1)

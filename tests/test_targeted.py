@@ -11,7 +11,7 @@ from faceguard.errors import FaceguardError
 from faceguard.generate import SourceModel, learn_bank
 from faceguard.identities import to_pixels
 from faceguard.noise import NoiseSettings, Round, generate, random_noise
-from tests.small import SIZE, tiny_faces
+from tests.small import SIZE, interrupt_after, tiny_faces
 
 TARGETED = NoiseSettings(targeted=True, epsilon=0.5, step_size=0.1, batch_size=16, max_rounds=12, stop_error=0.001)
 
@@ -63,6 +63,27 @@ def test_it_ends_after_its_rounds_whatever_the_error():
     generate(make_fabric(device="cpu"), tiny_faces(2, 4), flat, settings, seed=0, progress=rounds.append)
     assert [done.number for done in rounds] == [1, 2, 3]
     assert rounds[-1].error >= 0.5
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_limit_below_the_rounds_that_are_done_gives_the_noise_they_left(tmp_path, limit):
+    faces, flat, checkpoint = tiny_faces(2, 4), Linear(torch.rand(2, 3 * SIZE * SIZE)), tmp_path / "noise.ckpt"
+    left = replace(TARGETED, max_rounds=2, epsilon=0.004, step_size=0.001)  # too faint to meet the stop error
+    undisturbed = generate(make_fabric(device="cpu"), faces, flat, left, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        generate(
+            make_fabric(device="cpu"),
+            faces,
+            flat,
+            replace(left, max_rounds=9),
+            seed=0,
+            checkpoint=checkpoint,
+            progress=interrupt_after(3),
+        )
+    resumed = generate(
+        make_fabric(device="cpu"), faces, flat, replace(left, max_rounds=limit), seed=0, checkpoint=checkpoint
+    )
+    assert torch.equal(resumed, undisturbed) == (limit < 3)
 
 
 @pytest.mark.parametrize("change", [{"form": "sample-wise"}, {"objective": "error-maximizing"}])
