@@ -56,6 +56,12 @@ def _training(epochs: int, *, flip: bool = True) -> TrainSettings:
     return TrainSettings(epochs=epochs, batch_size=128, learning_rate=0.025, flip=flip, crop_share=0.125)
 
 
+def _unmirrored(size: Size) -> Size:
+    """The same without flips, for what must not be mirrored: digits."""
+    noise = {form: replace(one, flip=False) for form, one in size.noise.items()}
+    return replace(size, train=replace(size.train, flip=False), noise=noise)
+
+
 FULL: Mapping[str, Size] = {
     "svhn": Size(train=_training(30, flip=False), noise=_noise(8, train_steps=10, batch_size=512)),
     "cifar10": Size(train=_training(60), noise=_noise(8, train_steps=10, batch_size=512), penalty=(200, 100)),
@@ -75,6 +81,7 @@ SMALL = Size(
 )
 LARGE = replace(SMALL, pixels=64, noise=_for_few_photos(_noise(16, train_steps=20, batch_size=64)))
 FEW: Mapping[str, Size] = {
+    "svhn": _unmirrored(SMALL),
     "imagenet-100": replace(LARGE, photos=100, test_photos=20),
     "imagenette-128": replace(LARGE, photos=None, test_photos=None),
     "tiny-imagenet-32": replace(SMALL, photos=None, test_photos=None),
@@ -93,7 +100,10 @@ TINY = Size(
     },
     learn_on=0.5,
 )
-LEAST: Mapping[str, Size] = {"tiny-imagenet-32": replace(TINY, classes=None, photos=2, test_photos=1)}
+LEAST: Mapping[str, Size] = {
+    "svhn": _unmirrored(TINY),
+    "tiny-imagenet-32": replace(TINY, classes=None, photos=2, test_photos=1),
+}
 
 
 def size_of(name: str, scale: Scale) -> Size:

@@ -20,6 +20,16 @@ def test_small_learns_noise_through_the_trainers_flips_and_crops_and_full_as_the
     assert (paper.flip, paper.crop_share, noise.epsilon) == (False, 0, paper.epsilon)
 
 
+@pytest.mark.parametrize("scale", ["full", "small", "smoke"])
+def test_digits_are_mirrored_at_no_scale(scale):
+    digits, birds = size_of("svhn", scale), size_of("cifar10", scale)
+    assert not digits.train.flip and not any(noise.flip for noise in digits.noise.values())
+    assert birds.train.flip
+    unmirrored = {form: replace(noise, flip=False) for form, noise in birds.noise.items()}
+    alike = replace(birds, train=replace(birds.train, flip=False), noise=unmirrored)
+    assert scale == "full" or digits == alike  # and nothing else is of their own
+
+
 def test_an_unknown_set_is_a_sentence_that_lists_those_there_are():
     with pytest.raises(DataError, match=r"no image set 'mnist'.*cifar10"):
         size_of("mnist", "small")
