@@ -92,17 +92,27 @@ def test_error_maximizing_generation_stops_when_the_trained_model_fails_and_leav
 
 
 def test_batch_norm_statistics_and_weights_stay_untouched_while_the_noise_is_learnt():
-    """The second learning rate of zero-like size leaves momentum alone: only the M steps may change the source."""
-    faces, source = tiny_faces(), tiny_net()
-    states = []
-    source[1].register_forward_hook(
-        lambda module, *_: states.append((module.training, int(module.num_batches_tracked)))
-    )
-    learn_rounds: list[Round] = []
-    generate(make_fabric(device="cpu"), faces, source, QUICK, seed=7, progress=learn_rounds.append)
-    training_passes = sum(training for training, _ in states)
-    assert training_passes == QUICK.train_steps * len(learn_rounds) == int(source[1].num_batches_tracked)
-    assert not all(training for training, _ in states)
+    """Only the M steps of a round may change the source, and they do."""
+    source, states, rounds = tiny_net(), [], []
+
+    def state():
+        return {name: value.clone() for name, value in source.state_dict().items()}
+
+    def watched(*given):
+        before = state()
+        delta = pgd(*given)
+        states.append((before, state()))
+        return delta
+
+    generate(make_fabric(device="cpu"), tiny_faces(), source, QUICK, seed=7, solve=watched, progress=rounds.append)
+    assert all(torch.equal(value, before[name]) for before, after in states for name, value in after.items())
+    in_a_round = len(states) // len(rounds)
+    firsts = [before for before, _ in states[::in_a_round]]
+    assert len(firsts) > 1
+    for one, following, (_, left) in zip(firsts, firsts[1:], states[in_a_round - 1 :: in_a_round], strict=False):
+        assert all(torch.equal(value, one[name]) for name, value in left.items())  # nor between two solves of a round
+        assert not any(torch.equal(value, one[name]) for name, value in following.items())
+    assert int(source[1].num_batches_tracked) == QUICK.train_steps * len(rounds)
 
 
 @pytest.mark.parametrize("form", ["class-wise", "sample-wise"])

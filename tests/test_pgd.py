@@ -26,7 +26,7 @@ def weights():
 
 @pytest.mark.parametrize("objective", ["error-minimizing", "error-maximizing"])
 def test_pgd_on_a_linear_loss_reaches_the_corner_of_the_box(weights, objective):
-    """Twelve steps of eps / 10 from anywhere inside the box end in the corner that the gradient's sign names."""
+    """Twenty steps of eps / 10 from anywhere inside the box end in the corner that the gradient's sign names."""
     chosen = NoiseSettings(objective=objective, pgd_steps=25)
     x = torch.full((4, 3, SIZE, SIZE), 0.5)
     y = torch.tensor([0, 1, 0, 1])
