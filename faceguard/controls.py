@@ -13,7 +13,8 @@ from faceguard.device import generator
 from faceguard.noise_store import to_levels
 from faceguard.smooth import smooth
 
-CUTS = 30  # times that rows are scaled and cut to the budget; their RMS has settled long before
+CUTS = (30, 1000)  # times that rows are scaled and cut to the budget, at least and at most; many where amplified
+SETTLED = 1e-3  # of its RMS is what a row may lack after the last
 PART = 256  # rows at once
 
 
@@ -47,9 +48,12 @@ def phase_randomized(bank: NoiseBank, *, seed: int) -> NoiseBank:
 
 def _as_strong(noise: Tensor, rows: Tensor, epsilon: float) -> Tensor:
     """``noise``, R x 3 x S x S, cut to [-epsilon, epsilon] and scaled so that each row then has the RMS of ``rows``."""
-    scale = torch.ones(len(rows), 1, 1, 1)
-    for _ in range(CUTS):
-        scale *= _rms(rows) / _rms((noise * scale).clamp(-epsilon, epsilon)).clamp(min=1e-9)
+    scale, wanted, (least, most) = torch.ones(len(rows), 1, 1, 1), _rms(rows), CUTS
+    for cut in range(most):
+        found = _rms((noise * scale).clamp(-epsilon, epsilon))
+        if cut >= least and bool((found >= (1 - SETTLED) * wanted).all()):
+            break
+        scale *= wanted / found.clamp(min=1e-9)
     return (noise * scale).clamp(-epsilon, epsilon)
 
 
