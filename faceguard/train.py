@@ -170,10 +170,7 @@ class _Run:
         totals, count = torch.zeros(2, dtype=torch.float64, device=self.fabric.device), 0
         batches = list(self._batches(number))
         if not batches:
-            raise DataError(
-                f"{len(self.learn_on)} faces are too few to train on with {self.fabric.world_size} process(es);"
-                " every process needs at least two."
-            )
+            raise DataError(self._too_few())
         for step, batch in enumerate(batches):
             done = (number - 1 + step / len(batches)) / self.settings.epochs
             self._set_rate(done)
@@ -198,6 +195,11 @@ class _Run:
         for batch in self.learn_on[order].split(self.settings.batch_size):
             if len(batch) >= 2 * world:
                 yield batch[: len(batch) // world * world][rank::world]
+
+    def _too_few(self) -> str:
+        size, world = self.settings.batch_size, self.fabric.world_size
+        what = f"Batches of {size}" if size < 2 * world else f"{len(self.learn_on)} faces"
+        return f"{what} are too few to train on with {world} process(es); every process needs at least two."
 
     def _set_rate(self, progress: float) -> None:
         factor = {

@@ -81,6 +81,14 @@ def test_a_single_photo_is_too_few_to_train_on():
         train(numbered_faces(2).take([0]), PLAIN)
 
 
+def test_batches_with_less_than_two_photos_for_every_process_are_named_instead(monkeypatch):
+    monkeypatch.setattr("lightning_fabric.Fabric.world_size", 5)
+    with pytest.raises(
+        DataError, match=r"Batches of 8 are too few to train on with 5 process\(es\); every process needs"
+    ):
+        train(numbered_faces(24), PLAIN)
+
+
 def test_what_is_measured_every_epoch_sees_the_model_in_eval_mode_and_stays_in_the_curve():
     modes = []
     _, curve = train(
