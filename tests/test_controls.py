@@ -78,12 +78,12 @@ def test_random_phases_keep_a_rows_colours_and_its_rms_at_the_budgets_edge():
     assert np.mean(alike) == pytest.approx(0, abs=0.2)  # and nothing is left of the picture
 
 
-@pytest.mark.parametrize("gain", [2, 4])
+@pytest.mark.parametrize("gain", [4, 8])
 def test_random_phases_keep_the_rms_of_rows_that_were_amplified_to_the_budgets_edge(gain):
-    learnt = bank(8, 32, cells=8).amplified(gain)
+    learnt = bank(8, 32).amplified(gain)
     one, other = (part.delta(range(8)).double() for part in (learnt, phase_randomized(learnt, seed=0)))
     power = [rows.pow(2).mean(dim=(1, 2, 3)).sqrt() for rows in (other, one)]
-    assert power[1].min() > 0.7 * EPSILON
+    assert power[1].min() > 0.9 * EPSILON
     torch.testing.assert_close(*power, rtol=2e-3, atol=0)
 
 
