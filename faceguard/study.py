@@ -2,8 +2,8 @@
 
     faces -> split per identity -> arms {clean, random, error-minimizing} -> recognizer from scratch -> CLEAN held-out faces
 
-A result without its two controls is no result, so the verdict needs all three arms: when the clean arm does not learn, or
-random noise of the same budget protects as well, it is ``inconclusive``.
+A result without its two controls is no result, so the verdict needs all three arms. When the clean arm does not learn, it is
+``inconclusive``; so it is when the protected are hidden, but random noise of the same budget hides them as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -136,7 +136,7 @@ def verdict(recognition: Mapping[Arm, Mapping[str, Mapping[str, float]]], identi
     """``protected``, ``not protected`` or ``inconclusive`` with the reasons, from arm -> group -> last, best rank-1.
 
     Protected: at most a quarter of the clean arm's last rank-1 after the last epoch, and at most half of it at any epoch, where
-    random noise leaves three quarters of it after the last.
+    random noise leaves three quarters of it after the last. Who is recognized is not protected, whatever random noise does.
     """
     absent = [arm for arm in ARMS if arm not in recognition]
     if absent:
@@ -150,15 +150,17 @@ def verdict(recognition: Mapping[Arm, Mapping[str, Mapping[str, float]]], identi
             f"The clean arm did not learn: rank-1 {clean[g]['last']:.2f} for {g}, and {floor:.2f} is the least that counts."
             for g in unlearned
         ]
-    if not all(random["protected"][epoch] >= 0.75 * clean["protected"]["last"] for epoch in ("last", "best")):
-        return "inconclusive", [
-            f"Random noise of the same budget does much of it: rank-1 {random['protected']['last']:.2f}."
-        ]
-    if "others" in clean and not protected["others"]["last"] >= 0.75 * clean["others"]["last"]:
-        return "inconclusive", [f"The others are recognized badly too: rank-1 {protected['others']['last']:.2f}."]
     last, best = protected["protected"]["last"], protected["protected"]["best"]
     reference = clean["protected"]["last"]
     comparison = (
         f"Protected rank-1 {last:.2f} after the last epoch, {best:.2f} at its best; the clean arm's is {reference:.2f}."
     )
-    return ("protected" if last <= reference / 4 and best <= reference / 2 else "not protected"), [comparison]
+    if not (last <= reference / 4 and best <= reference / 2):
+        return "not protected", [comparison]
+    if not all(random["protected"][epoch] >= 0.75 * reference for epoch in ("last", "best")):
+        return "inconclusive", [
+            f"Random noise of the same budget does much of it: rank-1 {random['protected']['last']:.2f}."
+        ]
+    if "others" in clean and not protected["others"]["last"] >= 0.75 * clean["others"]["last"]:
+        return "inconclusive", [f"The others are recognized badly too: rank-1 {protected['others']['last']:.2f}."]
+    return "protected", [comparison]

@@ -37,6 +37,9 @@ def recognition(clean=(0.9, 0.9), random=(0.9, 0.9), noise=(0.05, 0.9), *, best=
             "inconclusive",
             "Random noise of the same budget does much",
         ),
+        (recognition(noise=(0.9, 0.9), random=(0.1, 0.9)), 20, "not protected", "rank-1 0.90 after the last epoch"),
+        (recognition(noise=(0.05, 0.9), best=0.5, random=(0.1, 0.9)), 20, "not protected", "0.50 at its best"),
+        (recognition(noise=(0.9, 0.1)), 20, "not protected", "rank-1 0.90 after the last epoch"),
         (recognition(noise=(0.05, 0.5)), 20, "inconclusive", "The others are recognized badly too: rank-1 0.50"),
     ],
 )
@@ -44,6 +47,12 @@ def test_the_verdict_follows_its_table(found, identities, expected, reason):
     word, reasons = verdict(found, identities)
     assert word == expected
     assert reason in " ".join(reasons)
+
+
+@pytest.mark.parametrize(("random", "others"), [(0.9, 0.9), (0.0, 0.9), (0.9, 0.0), (float("nan"), float("nan"))])
+def test_no_control_excuses_noise_that_leaves_the_protected_recognized(random, others):
+    found = recognition(noise=(0.9, others), random=(random, 0.9))
+    assert verdict(found, 20)[0] == "not protected"
 
 
 @pytest.mark.parametrize("arm", ARMS)
