@@ -124,9 +124,9 @@ def number(estimate: Estimate) -> Number:
 
 
 def _title(judged: Judgement, arms: Mapping[str, Any]) -> str:
-    """What pointing at a tile tells: the two numbers that are compared, the control, and their intervals."""
+    """What pointing at a tile tells: the two numbers that are compared, the control at both epochs, and their intervals."""
     said = [f"{judged.name}: {judged.outcome}"]
-    for arm, when in (("error-minimizing", "best"), ("clean", "last"), ("random", "best")):
+    for arm, when in (("error-minimizing", "best"), ("clean", "last"), ("random", "last"), ("random", "best")):
         estimate = arms.get(arm, {}).get("recognition", {}).get("protected", {}).get(when)
         if estimate is not None:
             said.append(f"{arm}, {when} epoch: {number(estimate).title}")

@@ -116,6 +116,16 @@ def test_every_condition_is_a_tile_and_what_was_not_run_says_so(page, conditions
     assert f"{noisy['mean'] / clean['mean']:.2f} {noisy['mean']:.2f} / {clean['mean']:.2f}" in page.text
 
 
+def test_a_tile_tells_random_noise_at_both_epochs_that_the_verdict_asks_about(page):
+    for title in page.tiles():
+        assert [line.split(":")[0] for line in title.split("\n")[1:]] == [
+            "error-minimizing, best epoch",
+            "clean, last epoch",
+            "random, last epoch",
+            "random, best epoch",
+        ]
+
+
 def test_every_number_stands_with_its_interval(page, conditions):
     for condition in conditions:
         for arm in condition["arms"].values():
