@@ -149,7 +149,8 @@ def cost_expectations(
 def expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Collection[str] = ()) -> dict[str, Found]:
     """Each claim in words, for every run it is about, unless its set, or that of the run it compares with, is ``absent``.
 
-    Nothing is met by what was not run, and no noise hides what random noise hides as well, or was not tried on.
+    Nothing is met by what was not run, and no noise hides what random noise hides as well, or was not tried on: every control
+    must meet its own claim and, at the epoch of the claim that it stands beside, miss that one.
     """
     found = {}
     for expected in study.expectations:
@@ -161,8 +162,10 @@ def expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Collection
                 found[f"{words} {NOT_RUN}"] = Found(False, None)
                 continue
             share = _share(expected, name, runs)
-            controls = study.controls(expected, name)
-            held = [control.met(_share(control, other, runs)) for control, other in controls]
+            held = [
+                control.met(_share(control, other, runs)) and expected.clears(_share(expected, other, runs))
+                for control, other in study.controls(expected, name)
+            ]
             if study.hides(expected, name) and not (held and all(held)):
                 share = None
             found[words] = Found(expected.met(share), share)

@@ -121,7 +121,8 @@ class ImageExpectation:
     What a run learnt is its accuracy above chance after its last (or ``best``) epoch; with ``label``, the share of that
     class's test photos that are recognized after the last, above zero; with ``attack``, the share of triggered ones that are
     taken for the row's class then, over that of ``than`` or, where that is rarer, over chance. Where ``than`` did not learn, no
-    claim is met, and none that learnt noise hides something where random noise hides it as well (`ImageStudy.controls`).
+    claim is met, and none that learnt noise hides something where random noise hides it as well: a control
+    (`ImageStudy.controls`) meets its own claim, whatever epoch that is about, and not this one at this one's epoch.
     """
 
     run: str
@@ -150,6 +151,10 @@ class ImageExpectation:
         if share is None:
             return False
         return (self.at_most is None or share <= self.at_most) and (self.at_least is None or share >= self.at_least)
+
+    def clears(self, share: float | None) -> bool:
+        """Whether a control with this share shows that random noise does not do what the claim says; never for None."""
+        return share is not None and (self.at_most is None or share > self.at_most)
 
     def __str__(self) -> str:
         said = bounds(self.at_most, self.at_least)

@@ -1,5 +1,7 @@
 """When a claim about a classification study is met, by how much, and what learning its noise costs."""
 
+from dataclasses import replace
+
 import pytest
 
 from eval.image_noise import passes
@@ -89,6 +91,22 @@ def test_noise_hides_nothing_that_random_noise_of_its_form_hides_as_well(random,
         name: one and (one.met, one.value and round(one.value, 6)) for name in met for one in [claim(claims, name)]
     }
     assert found == met
+
+
+@pytest.mark.parametrize(
+    ("random", "met"),
+    [((0.24, 0.7), (False, None)), ((0.32, 0.7), (True, 0.125)), ((0.32, 0.4), (False, None))],
+)
+def test_a_control_that_is_asked_at_its_best_epoch_must_miss_the_claim_at_the_claims_own(random, met):
+    """Random noise that leaves much at the best epoch, and after the last as little as is claimed of learnt noise."""
+    early = (CONTROLLED.expectations[0], ImageExpectation(run="random*", than="clean", at_least=0.5, epoch="best"))
+    ends = {"clean": (0.9, 0.9), "class-wise": (0.2, 0.2), "sample-wise": (0.2, 0.2), "random": random}
+    runs = {
+        name: {"accuracy": {"last": {"mean": last}, "best": {"mean": best}}, "chance": 0.1}
+        for name, (last, best) in ends.items()
+    }
+    found = claim(expectations(replace(CONTROLLED, expectations=early), runs), "class-wise")
+    assert (found.met, found.value and round(found.value, 6)) == met
 
 
 def claim(claims, run):
