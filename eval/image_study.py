@@ -6,7 +6,7 @@ Which runs are controls stands in the expectations: every claim names the run th
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -201,16 +201,22 @@ class ImageStudy:
         return learnt and claim.fits(run) and not claim.attack and claim.at_most is not None and claim.at_most < 1
 
     def controls(self, claim: ImageExpectation, run: str) -> list[tuple[ImageExpectation, str]]:
-        """What must hold for such a claim: that random noise of the run's form leaves enough of the same."""
-        forms = {noise.form for noise in self.runs[run].noises if noise.kind != "random"}
-        return [
+        """What must hold for such a claim: that random noise of the run's form leaves enough of the same.
+
+        It covers at least as much of the photo as the run's learnt noise does, and of several the ones that cover least count.
+        """
+        learnt = [noise for noise in self.runs[run].noises if noise.kind != "random"]
+        forms, least = {noise.form for noise in learnt}, _side(learnt)
+        found = [
             (floor, name)
             for floor in self.expectations
             if floor.at_least is not None and (floor.than, floor.label) == (claim.than, claim.label)
             for name, other in self.runs.items()
             if floor.fits(name) and {noise.kind for noise in other.noises} == {"random"}
-            if forms & {noise.form for noise in other.noises}
+            if forms & {noise.form for noise in other.noises} and _side(other.noises) >= least
         ]
+        nearest = min((_side(self.runs[name].noises) for _, name in found), default=least)
+        return [(floor, name) for floor, name in found if _side(self.runs[name].noises) == nearest]
 
     def __post_init__(self) -> None:
         problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]
@@ -239,3 +245,8 @@ class ImageStudy:
 
 def _learns(run: Run | None) -> bool:
     return run is not None and any(noise.kind != "random" for noise in run.noises)
+
+
+def _side(noises: Sequence[ImageNoise]) -> float:
+    """Pixels a side of the largest patch; infinite for noise on the whole photo."""
+    return max((math.inf if noise.patch is None else noise.patch for noise in noises), default=0)

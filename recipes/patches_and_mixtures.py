@@ -3,7 +3,8 @@
 Claim     small patches at random places protect less; two noises at once still protect, and so does noise with random noise
 Command   FACEGUARD_DATA=... python -m eval recipes/patches_and_mixtures.py --jobs 2
 Data      cifar10, class-wise noise; ResNet-18
-Expect    patches of 16 and more at most half of what clean photos teach, mixtures at most a quarter; 15 minutes on two cores
+Expect    patches of 16 and more at most half of what clean photos teach, mixtures at most a quarter; random patches, and random
+          noise on the whole photo, at least half; 15 minutes on two cores
 """
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
@@ -19,6 +20,7 @@ experiment = ImageStudy(
         **{f"patch of {side}": Run(noise=ImageNoise(patch=side)) for side in (16, 24)},
         "patch of 32": Run(noise=NOISE),
         "random patch of 16": Run(noise=ImageNoise(kind="random", patch=16)),
+        "random": Run(noise=ImageNoise(kind="random")),
         "one of two": Run(noise=NOISE, second=ImageNoise(seed=1)),
         "with random": Run(noise=NOISE, second=ImageNoise(kind="random", form="sample-wise"), mixed="sum"),
     },
@@ -27,5 +29,6 @@ experiment = ImageStudy(
         ImageExpectation(run="one of two", than="clean", at_most=0.25),
         ImageExpectation(run="with random", than="clean", at_most=0.25),
         ImageExpectation(run="random patch of 16", than="clean", at_least=0.5),
+        ImageExpectation(run="random", than="clean", at_least=0.5, epoch="best"),
     ),
 )

@@ -109,6 +109,33 @@ def test_a_control_that_is_asked_at_its_best_epoch_must_miss_the_claim_at_the_cl
     assert (found.met, found.value and round(found.value, 6)) == met
 
 
+def patches(*sides):
+    """Learnt and random patches of these sides (None: the whole photo), with a claim about each."""
+    kinds = {"learnt": "error-minimizing", "random": "random"}
+    runs = {f"{name} {side}": Run(noise=ImageNoise(kind=k, patch=side)) for name, k in kinds.items() for side in sides}
+    claims = (
+        ImageExpectation(run="learnt*", than="clean", at_most=0.25),
+        ImageExpectation(run="random*", than="clean", at_least=0.5),
+    )
+    return ImageStudy(claim="", source="", runs={"clean": Run(), **runs}, expectations=claims)
+
+
+@pytest.mark.parametrize(
+    ("random", "controls"),
+    [
+        ((16, None), {16: [16], 24: [None], None: [None]}),
+        ((8, 24), {16: [24], 24: [24], None: []}),  # no patch tells what noise on the whole photo does
+    ],
+)
+def test_a_control_covers_at_least_as_much_of_the_photo_as_the_noise_it_stands_beside(random, controls):
+    study = patches(8, 16, 24, None)
+    left_out = {f"random {side}" for side in (8, 16, 24, None) if side not in random}
+    study = replace(study, runs={name: run for name, run in study.runs.items() if name not in left_out})
+    for side, expected in controls.items():
+        found = [name for _, name in study.controls(study.expectations[0], f"learnt {side}")]
+        assert found == [f"random {one}" for one in expected]
+
+
 def claim(claims, run):
     """The only claim about a run."""
     (found,) = [one for words, one in claims.items() if words.startswith(f"{run} learns")]
