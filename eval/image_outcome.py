@@ -86,13 +86,13 @@ def _measure(
     cells = [cell_of(plan, ImageJob(run=name, seed=seed), read_only=read_only) for seed in seeds]
     predictions = [cell["predictions"][:, : len(test)] for cell in cells]
     curves = np.array([(found == test.labels).mean(axis=1) for found in predictions])
-    noisy = len(images.noisy(run, train)) if noises or run.keep == "clean" else 0
+    chosen = len(images.noisy(run, train)) if noises or run.keep == "clean" else 0
     measured: Json = {
         "data": data,
         "network": run.network,
         "countermeasure": repr(run.countermeasure),
         "noise": [_noise(plan, noise, data) for noise in noises],
-        "photos": {"training": len(train) - (noisy if run.keep == "clean" else 0), "noisy": noisy},
+        "photos": _photos(len(train), chosen, keep=run.keep),
         "share": run.share if noises or run.keep == "clean" else 0.0,
         "chance": 1 / len(test.names),
         "paper": run.paper,
@@ -119,6 +119,13 @@ def _measure(
     learning = {images.file_of(noise, data): images.bank(noise, data)[1].seconds for noise in noises}
     spent |= learning | {seconds: seconds for seconds in trainings}  # a shared cell's are equal to the last digit
     return measured, {"training": float(np.mean(trainings)), "learning": sum(learning.values()) / len(seeds)}
+
+
+def _photos(count: int, chosen: int, *, keep: str) -> dict[str, int]:
+    """How many are trained on and carry noise; the ``chosen`` ones of a run that keeps the clean part are removed instead."""
+    if keep == "clean":
+        return {"training": count - chosen, "noisy": 0, "removed": chosen}
+    return {"training": count, "noisy": chosen}
 
 
 def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[float]]:

@@ -86,6 +86,14 @@ def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_s
     }
 
 
+def test_photos_that_are_left_out_of_a_training_carry_no_noise_in_it(image_study, tmp_path):
+    kept = TINY.replace('"clean": Run(paper=94.5)', '"clean": Run(), "part": Run(share=0.5, keep="clean")')
+    assert image_study(kept, "--only", "part/0")[0] == 0
+    assert image_study(kept, "--judge")[0] == 0
+    part = result(tmp_path)["runs"]["part"]
+    assert (part["photos"], part["share"]) == ({"training": 20, "noisy": 0, "removed": 20}, 0.5)
+
+
 def test_the_same_cells_give_the_same_bytes_and_are_trained_once(image_study, tmp_path, monkeypatch):
     image_study(TINY)
     folder = tmp_path / "runs" / "tiny-smoke"
