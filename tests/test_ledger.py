@@ -132,5 +132,13 @@ def test_the_command_says_so_in_a_sentence_and_writes_nothing(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_command_of_an_entry_repeats_its_arithmetic():
+    """Left out, the precision is whatever is faster on the machine that repeats the run."""
+    for path in ledger.RESULTS.glob("*.json"):
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        if "settings" in entry:
+            assert f" --precision {entry['settings']['precision']}" in entry["run"]["command"], path.name
+
+
 def test_the_page_in_docs_is_made_of_the_ledger():
     assert ledger.PAGE.read_text(encoding="utf-8") == ledger.page(ledger.RESULTS)
