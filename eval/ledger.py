@@ -25,7 +25,8 @@ LEFT_OUT = ("curves", "roc", "pictures", "confusion", "classes")  # what only th
 HEADER = """# Results
 
 Made from `results/*.json` by `python -m eval.ledger`; a test fails when the two differ. Rank-1 and verification are on clean
-held-out faces, means over seeds with 95 % intervals; "best" is the best epoch, as if a trainer stopped there. PSNR and SSIM are
+held-out faces, means over seeds with 95 % intervals, each over seeds (the same people, another training) or over identities (the
+same trainings, other people), as it says; "best" is the best epoch, as if a trainer stopped there. PSNR and SSIM are
 those of the aligned face; photo_psnr and photo_ssim, blank where none was measured, are those of the whole photo at full size
 before any JPEG. Detectability near 0.5 says that noise cannot be told only beside a detector_training_auc near 1; where that is
 lower, or blank in an older entry, the small detector may not have learnt, and 0.5 is no proof of absence.
@@ -159,11 +160,11 @@ def _noise(noise: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _interval(found: Json) -> str:
-    return (
-        f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
-        if found.get("low") is not None
-        else _mean(found)
-    )
+    """The mean, and its interval with what it is over, where there is one."""
+    if found.get("low") is None:
+        return _mean(found)
+    over = "" if found.get("over") is None else f" over {found['over']}"
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f}{over})"
 
 
 def _last_and_best(found: Json) -> str:

@@ -119,6 +119,15 @@ def test_numbers_that_one_noise_lacks_are_blank_and_those_that_another_adds_are_
     ]
 
 
+@pytest.mark.parametrize("over", ["seeds", "identities"])
+def test_an_interval_says_what_it_is_over(run, tmp_path, over):
+    content = json.loads((run / "result.json").read_text())
+    content["conditions"][0]["arms"]["clean"]["recognition"]["protected"]["last"]["over"] = over
+    (run / "result.json").write_text(json.dumps(content))
+    ledger.record(run, tmp_path / "results")
+    assert f"| 0.500 (0.400 to 0.600 over {over}) |" in ledger.page(tmp_path / "results")
+
+
 def test_a_folder_without_a_finished_run_is_a_sentence(tmp_path):
     with pytest.raises(DataError, match="holds no finished run"):
         ledger.record(tmp_path, tmp_path / "results")
