@@ -54,8 +54,13 @@ def targeted_noise(settings: NoiseSettings) -> NoiseSettings:
 
 
 def file_name(learning: object, photos: str, precision: ChosenPrecision) -> str:
-    """A file named by all that determines a bank's rows: how they are learnt, the photos' digest, arithmetic, our own code."""
-    everything = repr((LEARNT, __version__, learning, photos, precision))
+    """A file named by all that determines a bank's rows: how they are learnt, the photos' digest, arithmetic, our own code.
+
+    A GPU sums in another order, so what is learnt on one has a name of its own.
+    """
+    kind = make_fabric(precision=precision).device.type
+    device = () if kind == "cpu" else (kind,)
+    everything = repr((LEARNT, __version__, learning, photos, precision, *device))
     return f"{hashlib.sha256(everything.encode()).hexdigest()[:16]}.safetensors"
 
 

@@ -119,9 +119,13 @@ def _compute(
 def cell_hash(
     train: Faces, test: Faces, adversary: Adversary, countermeasure: Countermeasure, seed: int, fabric: Fabric
 ) -> str:
-    """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits."""
+    """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits.
+
+    A GPU sums in another order, so what it computes has a name of its own.
+    """
     settings = adversary.fingerprint(), countermeasure, seed, fabric._precision.precision
-    digest = hashlib.sha256(repr((CONTENT, *settings, __version__)).encode())
+    device = () if fabric.device.type == "cpu" else (fabric.device.type,)
+    digest = hashlib.sha256(repr((CONTENT, *settings, __version__, *device)).encode())
     for faces in (train, test):
         digest.update(faces.pixels.tobytes() + faces.labels.tobytes())
     return digest.hexdigest()[:16]

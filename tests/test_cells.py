@@ -1,12 +1,17 @@
 """A cell is computed once for all that determines it; its LFW scores serve only the pictures and pairs they came from."""
 
+import hashlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from eval.cells import run_cell
+from eval import banks
+from eval.cells import cell_hash, run_cell
+from faceguard import __version__
 from faceguard.adversary import Scratch
+from faceguard.countermeasure import Countermeasure
 from faceguard.device import make_fabric
 from faceguard.identities import split
 from faceguard.readers.lfw import LfwPairs
@@ -106,3 +111,23 @@ def test_scores_that_do_not_say_what_they_belong_to_fit_nothing(cell, trainings,
     assert len(trainings) == 1
     cell((PICTURES, PAIRS))
     assert len(trainings) == 2
+
+
+def on(kind):
+    """What names ask of a fabric whose device is of this kind."""
+    return SimpleNamespace(device=SimpleNamespace(type=kind), _precision=SimpleNamespace(precision="32-true"))
+
+
+def test_what_a_gpu_computes_is_not_taken_for_what_a_processor_does(monkeypatch):
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+
+    def names(fabric):
+        monkeypatch.setattr(banks, "make_fabric", lambda **_: fabric)
+        cell = cell_hash(train, test, Scratch(), Countermeasure(), 0, fabric)
+        return cell, banks.file_name(("noise", 1), "digest", "fp32")
+
+    here = names(make_fabric(device="cpu"))
+    assert names(on("cpu")) == here
+    before = hashlib.sha256(repr((banks.LEARNT, __version__, ("noise", 1), "digest", "fp32")).encode())
+    assert here[1] == f"{before.hexdigest()[:16]}.safetensors"  # as banks were named before devices were
+    assert all(one != other for one, other in zip(names(on("cuda")), here, strict=True))
