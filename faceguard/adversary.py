@@ -43,7 +43,7 @@ class Attack:
 
     losses: Sequence[float]
     predictions: NDArray[np.int64]
-    logits: NDArray[np.float16]
+    logits: NDArray[np.float32]
     embeddings: Tensor
     embedder: Embedder
     frozen: str | None = None

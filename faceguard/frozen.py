@@ -76,7 +76,7 @@ class Frozen:
         return Attack(
             losses=[loss],
             predictions=logits.argmax(1)[None],
-            logits=logits.astype(np.float16),
+            logits=logits.astype(np.float32),
             embeddings=probes,
             embedder=model,
             frozen=f"{Path(self.weights).name} {weights_hash(self.weights)}",

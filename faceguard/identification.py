@@ -43,11 +43,15 @@ def embed(
 @torch.inference_mode()
 def classify(
     model: Recognizer, faces: Faces, *, device: torch.device | None = None, batch_size: int = 64
-) -> NDArray[np.float16]:
-    """The trained classifier's logits for every face, N x K: 2 N K bytes, so ask for them once, not after every epoch."""
+) -> NDArray[np.float32]:
+    """The trained classifier's logits for every face, N x K: 4 N K bytes, so ask for them once, not after every epoch.
+
+    In half precision two identities may tie of which the network named one, and rank-1 within a group contradict rank-1.
+    """
     photos = torch.from_numpy(faces.pixels)
-    batches = (model(to_pixels(batch.to(device))).float().cpu().numpy() for batch in photos.split(batch_size))
-    return np.concatenate([logits.astype(np.float16) for logits in batches])
+    return np.concatenate(
+        [model(to_pixels(batch.to(device))).float().cpu().numpy() for batch in photos.split(batch_size)]
+    )
 
 
 def centroids(model: Embedder, faces: Faces) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceguard.identification import centroids, embed, predict, rank1, verify_groups
+from faceguard.identification import centroids, classify, embed, predict, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces, to_pixels
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.recognizer import build
@@ -26,6 +26,21 @@ def test_embeddings_predictions_and_centroids_do_not_depend_on_the_batch(faces):
     assert np.array_equal(predict(model, faces, photos=some, batch_size=2), expected[some])
     means = torch.stack([whole[torch.from_numpy(faces.labels == k)].mean(0) for k in range(6)])
     torch.testing.assert_close(centroids(model, faces), means / means.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+
+
+class Close(torch.nn.Module):
+    """Names the second of three identities, by less than half precision can tell."""
+
+    def forward(self, pixels):
+        return torch.tensor([2048.0, 2048.5, 0.0]).expand(len(pixels), 3)
+
+
+def test_recognition_within_everybody_is_recognition_however_close_two_identities_are():
+    photos = np.zeros((4, 2, 2, 3), dtype=np.uint8)
+    some = Faces(pixels=photos, labels=np.array([0, 1, 1, 2]), names=("a", "b", "c"), keys=tuple("wxyz"))
+    everybody = {"all": np.arange(3)}
+    within = rank1_within(classify(Close(), some), some, everybody)
+    assert within == rank1(predict(Close(), some), some, everybody) == {"all": 0.5}
 
 
 def test_rank_1_is_the_share_of_correct_names_in_each_group():
