@@ -9,6 +9,7 @@ from typing import Any
 from eval.banks import BankRecipe
 from eval.experiment import load_recipe
 from eval.image_study import ImageStudy
+from faceguard.claims import NOT_RUN
 
 HEADER = """# Recipes
 
@@ -64,9 +65,15 @@ def _measured(name: str, results: Path) -> str:
 
 
 def _said(entry: dict[str, Any]) -> str:
-    settings, met = entry.get("settings", {}), list(entry["expectations"].values())
+    """What came of an entry; claims about what was not run are counted apart from those that were tried."""
+    settings = entry.get("settings", {})
+    tried = [met for words, met in entry["expectations"].items() if not words.endswith(NOT_RUN)]
+    untried = len(entry["expectations"]) - len(tried)
     whom = f" against {settings['against']}" if settings.get("against") else ""
+    where = f" on {settings['stand_in']}" if settings.get("stand_in") else ""
     how = f" in {settings['precision']}" if settings.get("precision") else ""
+    more = f", {untried} not tried" if untried else ""
     absent = f", {len(entry['not_run'])} runs left out" if entry.get("not_run") else ""
-    found = f"{sum(met)} of {len(met)} expectations met{absent}; {round(entry['run']['seconds'] / 60)} minutes of computing{how}"
-    return f"{entry['run']['date']}, {settings.get('scale', 'small')}{whom}: {found}"
+    found = f"{sum(tried)} of {len(tried)} expectations met{more}{absent}"
+    spent = f"{round(entry['run']['seconds'] / 60)} minutes of computing{how}"
+    return f"{entry['run']['date']}, {settings.get('scale', 'small')}{whom}{where}: {found}; {spent}"

@@ -21,7 +21,8 @@ def test_a_row_says_what_was_measured(tmp_path):
     swept = entry | {
         "title": "single_class",
         "not_run": ["a run", "another"],
-        "settings": {"scale": "small", "against": "a-network", "precision": "fp32"},
+        "settings": {"scale": "small", "against": "a-network", "precision": "fp32", "stand_in": "a-set"},
+        "expectations": {"a": True, "b": False, "c (not run)": False},
     }
     (tmp_path / "single-class-a-network.json").write_text(json.dumps(swept))
     text = index(ROOT / "recipes", tmp_path)
@@ -30,8 +31,8 @@ def test_a_row_says_what_was_measured(tmp_path):
     assert (
         "20 minutes on two cores in fp32 | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; " in row
     )
-    swept_row = "1 of 2 expectations met, 2 runs left out; 10 minutes of computing in fp32 |"
-    assert f"; 2026-01-02, small against a-network: {swept_row}" in row
+    swept_row = "1 of 2 expectations met, 1 not tried, 2 runs left out; 10 minutes of computing in fp32 |"
+    assert f"; 2026-01-02, small against a-network on a-set: {swept_row}" in row
     banks = text.count("its bank ships with faceguard")
     assert banks == 2
     assert text.count("not yet") == text.count("](") - banks - 3  # all but this one and the links above the table
