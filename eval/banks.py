@@ -1,12 +1,16 @@
 """Noise banks that recipes state: which identities they are learnt on, and with what settings."""
 
 import hashlib
+import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from eval.scales import LIMITS, Limits, Scale
 from faceguard import __version__, readers
+from faceguard.about import UNKNOWN, commit
 from faceguard.bank import SHIPPED, NoiseBank, default_bank, plain_bank
 from faceguard.decode import load_records
 from faceguard.device import ChosenPrecision, make_fabric
@@ -14,6 +18,7 @@ from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round
+from faceguard.outputs import write_json
 from faceguard.readers.record import Record
 
 PLAIN = "plain"  # the paper's, for aligned faces
@@ -93,11 +98,20 @@ def find_set(data: Path, name: str, *, replaceable: bool = False) -> list[Record
 def make(
     recipe: BankRecipe, faces: Faces, out: Path, *, precision: ChosenPrecision, progress: Callable[[Round], None]
 ) -> None:
-    """Learn the bank on ``faces`` and write it to ``out``; resumes from ``out``.partial. Raises DataError when ``out`` exists."""
+    """Learn the bank on ``faces`` and write it to ``out``, and `learning` beside it; resumes from ``out``.partial.
+
+    Raises DataError when ``out`` exists.
+    """
     if out.exists():
         raise DataError(f"{out} already exists and is not overwritten; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_name(out.name + ".partial")
+    begun, rounds = time.monotonic(), [0]
+
+    def count(done: Round) -> None:
+        rounds.append(done.number)
+        progress(done)
+
     bank = learn_bank(
         make_fabric(precision=precision),
         faces,
@@ -105,7 +119,17 @@ def make(
         source_model=recipe.source_model,
         seed=recipe.seed,
         checkpoint=checkpoint,
-        progress=progress,
+        progress=count,
     )
+    here = max(1, len(rounds) - 1)
+    seconds = (time.monotonic() - begun) * max(1, rounds[-1]) / here  # rounds before an interruption count as these
+    write_json(out.with_suffix(".json"), {"seconds": round(seconds, 1), "commit": commit() or UNKNOWN})
     bank.amplified(recipe.gain).save(out)
     checkpoint.unlink(missing_ok=True)
+
+
+def learning(bank: Path) -> Mapping[str, Any]:
+    """What stands beside a learnt bank's file: ``seconds`` that it took and the ``commit`` of the code; of an older one less."""
+    about = bank.with_suffix(".json")
+    found = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    return {"seconds": 0.0, "commit": UNKNOWN} | found

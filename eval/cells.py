@@ -3,6 +3,7 @@
 A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, the last logits and
 embeddings), but nothing about groups: the same clean cell serves every study of the same faces. With LFW it also holds
 the pairs' scores, and in ``lfw_of`` which pairs of which pictures they are; a study without LFW takes the cell either way.
+``commit`` is that of the code that trained it.
 A frozen extractor gives every cell the same scores, so they are computed once and kept beside the cells, in lfw-HASH.npy.
 """
 
@@ -19,6 +20,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from faceguard import __version__
+from faceguard.about import UNKNOWN, commit
 from faceguard.adversary import Adversary, Attack
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
@@ -109,11 +111,17 @@ def _compute(
         change_batch=countermeasure.batch if changes else None,
         progress=progress,
     )
-    content = attack.arrays() | {"seconds": np.array(time.monotonic() - begun)}
+    seconds, by = np.array(time.monotonic() - begun), np.array(commit() or UNKNOWN)
+    content = attack.arrays() | {"seconds": seconds, "commit": by}
     if lfw is not None:
         scores = _lfw_scores(fabric, attack, countermeasure.view(lfw[0]), lfw[1], folder)
         content |= {"lfw_scores": scores, "lfw_of": np.array(lfw_hash(*lfw))}
     return content
+
+
+def commit_of(cell: Cell) -> str:
+    """The commit that computed the cell; UNKNOWN for one from before it was kept."""
+    return str(cell.get("commit", UNKNOWN))
 
 
 def cell_hash(

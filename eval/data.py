@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,6 +84,10 @@ class StudyData:
         """Where an adversary finds the bank of this name, learnt now if need be: a file, or the name of one that ships."""
         self.bank(noise)
         return str(self._bank_path(noise)) if noise in self.study.noises else noise
+
+    def learning(self, noise: str) -> Mapping[str, Any]:
+        """How long the bank of this name was learnt, and by which commit (`banks.learning`); nothing for one that ships."""
+        return banks.learning(self._bank_path(noise)) if noise in self.study.noises else {}
 
     def training(self, condition: Condition, arm: Arm) -> Faces:
         """The training faces as the adversary finds them in one arm."""

@@ -1,8 +1,7 @@
 """The photos of a classification study: its sets, the noise that is put on them, and what each run trains on."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from eval.image_noise import Learnt, drawn_share, learn, put, settings_of, store
 from eval.image_scales import NEAREST, Size, size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from eval.scales import Scale
+from faceguard.about import UNKNOWN, commit
 from faceguard.bank import NoiseBank, load_bank
 from faceguard.controls import phase_randomized
 from faceguard.datasets import SetMissingError, list_set, load_set
@@ -144,11 +144,12 @@ class StudyImages:
                 bank, learnt = learn(
                     fabric, train, noise, self.size_of(name), checkpoint=checkpoint, progress=self.progress
                 )
-                write_json(about, asdict(learnt))
+                write_json(about, asdict(learnt) | {"commit": commit() or UNKNOWN})
                 bank.save(path)
                 for passing in (checkpoint, store_of(checkpoint)):
                     passing.unlink(missing_ok=True)
-        return load_bank(path), Learnt(**json.loads(about.read_text(encoding="utf-8")))
+        found = banks.learning(path)
+        return load_bank(path), Learnt(**{one.name: found[one.name] for one in fields(Learnt)})
 
     def _path(self, noise: ImageNoise, name: str, train: Faces) -> Path:
         """Named by what determines the rows: not how, or where, they are put on photos."""

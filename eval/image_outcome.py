@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.cells import CellMissingError
+from eval import banks
+from eval.cells import CellMissingError, commit_of
 from eval.figures import draw
 from eval.image_data import StudyImages
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of
@@ -39,7 +40,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     study, missing = loaded(plan).study, missing_sets(plan)
     runs: dict[str, Json] = {}
     not_run, times = [], {}
-    spent: dict[Any, float] = {}
+    spent: dict[Any, tuple[float, str]] = {}
     for name, run in study.runs.items():
         if lacking := missing.keys() & run.sets:
             not_run.append(f"{name} ({min(lacking)} is not at hand)")
@@ -66,16 +67,19 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
     draw(result, out)
-    write_json(out / "run.json", about_run(sum(spent.values()), command_of(plan)) | {"times": times})
+    about = about_run(sum(seconds for seconds, _ in spent.values()), command_of(plan))
+    computed_at = sorted({commit for _, commit in spent.values()})
+    write_json(out / "run.json", about | {"times": times, "computed_at": computed_at})
     return result
 
 
 def _measure(
-    plan: Plan, name: str, run: Run, spent: dict[Any, float], *, read_only: bool
+    plan: Plan, name: str, run: Run, spent: dict[Any, tuple[float, str]], *, read_only: bool
 ) -> tuple[Json, dict[str, float]]:
     """One run of result.json, and the seconds of its training and of learning its noises, means over seeds.
 
-    ``spent`` gets the seconds of every training and noise; those that runs share stand in it once.
+    ``spent`` gets the seconds of every training and noise, and the commit that computed it; those that runs share stand in
+    it once.
     """
     images = loaded(plan)
     data, train, test = images.photos_of(run)
@@ -117,7 +121,9 @@ def _measure(
         )
     trainings = [float(cell["seconds"]) for cell in cells]
     learning = {images.file_of(noise, data): images.bank(noise, data)[1].seconds for noise in noises}
-    spent |= learning | {seconds: seconds for seconds in trainings}  # a shared cell's are equal to the last digit
+    spent |= {path: (seconds, str(banks.learning(path)["commit"])) for path, seconds in learning.items()}
+    # a shared cell's seconds are equal to the last digit
+    spent |= {float(cell["seconds"]): (float(cell["seconds"]), commit_of(cell)) for cell in cells}
     return measured, {"training": float(np.mean(trainings)), "learning": sum(learning.values()) / len(seeds)}
 
 

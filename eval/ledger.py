@@ -65,7 +65,8 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
     yield f"## {name}\n"
     yield f"{entry['claim']}\n"
     yield f"    {run['command']}\n"
-    yield f"{run['date']}, commit {run['commit']}, {run['hardware']}, {_duration(run['seconds'])} of computing.\n"
+    commits = f"commit {run['commit']}{_computed_at(run)}"
+    yield f"{run['date']}, {commits}, {run['hardware']}, {_duration(run['seconds'])} of computing.\n"
     if "verdict" in entry:
         yield f"**{entry['verdict']['headline']}**\n"
         if entry["verdict"].get("not_run"):
@@ -82,6 +83,12 @@ def _entry(name: str, entry: Json) -> Iterator[str]:
         became, claim = outcome(words, met, entry.get("found", {}))
         yield f"* {became if became == 'met' else f'**{became}**'}: {claim}"
     yield ""
+
+
+def _computed_at(run: Json) -> str:
+    """The commits of what was judged, where they are others than the judge's."""
+    found = run.get("computed_at", [run["commit"]])
+    return "" if found == [run["commit"]] else f" (computed at {', '.join(found)})"
 
 
 def _conditions(conditions: Sequence[Json]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from eval.cells import CellMissingError
+from eval.cells import CellMissingError, commit_of
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
 from eval.data import StudyData
@@ -33,7 +33,9 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     """
     data = loaded(plan)
     study = data.study
-    spent: set[float] = set()  # seconds of each cell; one that two conditions share has the same to the last digit
+    spent: set[tuple[float, str]] = (
+        set()
+    )  # seconds and commit of each cell; a shared one's are the same to the last digit
     conditions, run, not_run = [], [], []
     for condition in study.conditions:
         try:
@@ -60,26 +62,31 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
         "settings": _settings(plan, data),
         "pictures": [],
     }
+    spent |= {(float(found["seconds"]), found["commit"]) for found in map(data.learning, _noises(run)) if found}
     out = folder_of(plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(sum(spent), command_of(plan)))
+    computed_at = sorted({commit for _, commit in spent})
+    seconds = sum(seconds for seconds, _ in spent)
+    write_json(out / "run.json", about_run(seconds, command_of(plan)) | {"computed_at": computed_at})
     write_report(out)
     return result
 
 
-def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bool) -> tuple[Json, set[float]]:
-    """One condition of result.json, and the seconds that each of its cells took."""
+def _measure(
+    plan: Plan, data: StudyData, condition: Condition, *, read_only: bool
+) -> tuple[Json, set[tuple[float, str]]]:
+    """One condition of result.json, and the seconds that each of its cells took, with the commit that computed it."""
     for noise in condition.noises.values():
         if read_only and not data.has_bank(noise):
             raise CellMissingError(f"The noise {noise} has not been learnt; run the recipe without --judge.")
     protected, seeds = data.protected(condition), list(seeds_of(plan, condition))
     groups = make_groups(data.test, protected)
-    arms, seconds = {}, set()
+    arms, took = {}, set()
     for arm in condition.arms:
         jobs = [Job(condition=condition, arm=arm, seed=seed) for seed in seeds]
         cells = [cell_of(plan, job, read_only=read_only) for job in jobs]
-        seconds |= {float(cell["seconds"]) for cell in cells}
+        took |= {(float(cell["seconds"]), commit_of(cell)) for cell in cells}
         lfw = lfw_of(plan)
         arms[arm] = measure_arm(cells, data.test, groups, pairs=None if lfw is None else lfw[1])
     measured: Json = {
@@ -94,7 +101,7 @@ def _measure(plan: Plan, data: StudyData, condition: Condition, *, read_only: bo
         "arms": arms,
     }
     found = judge(measured)
-    return measured | {"verdict": found.outcome, "reasons": found.reasons}, seconds
+    return measured | {"verdict": found.outcome, "reasons": found.reasons}, took
 
 
 def _noises(conditions: list[Condition]) -> list[str]:

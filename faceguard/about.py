@@ -14,6 +14,7 @@ import torch
 
 from faceguard import __version__
 
+UNKNOWN = "unknown"  # a commit that nobody wrote down
 PACKAGES = ("torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 
@@ -21,7 +22,7 @@ def about_run(seconds: float, command: Sequence[str]) -> dict[str, Any]:
     """The words of the ``command`` that repeats the run, commit, versions, hardware, the ``seconds`` that it took, the day."""
     return {
         "command": shlex.join(command),
-        "commit": _commit(),
+        "commit": commit(),
         "version": __version__,
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "hardware": f"{os.cpu_count()} cores {platform.machine()}, {_accelerator()}",
@@ -30,7 +31,7 @@ def about_run(seconds: float, command: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The clone's commit, with a + when something is not committed; None for an installed package.
 
     An installed package may lie inside somebody else's repository, so this file must be a part of it.

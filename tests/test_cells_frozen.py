@@ -103,6 +103,6 @@ def test_the_scores_kept_for_all_are_no_part_of_what_names_a_cell(weights, tmp_p
     run_cell(fabric, TRAIN, TEST, Frozen(weights=weights(1)), seed=0, lfw=lfw, folder=tmp_path)
     (path,) = tmp_path.glob("*.npz")
     assert path.stem == cell_hash(TRAIN, TEST, Frozen(weights=weights(1)), Countermeasure(), 0, fabric)
-    names = {"predictions", "logits", "losses", "embeddings", "seconds", "lfw_scores", "lfw_of"}
+    names = {"predictions", "logits", "losses", "embeddings", "seconds", "commit", "lfw_scores", "lfw_of"}
     with np.load(path) as kept:
         assert set(kept) == names

@@ -128,6 +128,17 @@ def test_an_interval_says_what_it_is_over(run, tmp_path, over):
     assert f"| 0.500 (0.400 to 0.600 over {over}) |" in ledger.page(tmp_path / "results")
 
 
+def test_commits_that_computed_what_was_judged_stand_beside_the_judges_own(run, tmp_path):
+    about = json.loads((run / "run.json").read_text())
+    for commits, words in (
+        (["abc"], "commit abc, 2"),
+        (["0ld", "unknown"], "commit abc (computed at 0ld, unknown), 2"),
+    ):
+        (run / "run.json").write_text(json.dumps(about | {"computed_at": commits}))
+        ledger.record(run, tmp_path / "results")
+        assert words in ledger.page(tmp_path / "results")
+
+
 def test_a_folder_without_a_finished_run_is_a_sentence(tmp_path):
     with pytest.raises(DataError, match="holds no finished run"):
         ledger.record(tmp_path, tmp_path / "results")
