@@ -33,9 +33,8 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
     """
     data = loaded(plan)
     study = data.study
-    spent: set[tuple[float, str]] = (
-        set()
-    )  # seconds and commit of each cell; a shared one's are the same to the last digit
+    # seconds and commit of each cell; a cell that two conditions share has the same to the last digit
+    spent: set[tuple[float, str]] = set()
     conditions, run, not_run = [], [], []
     for condition in study.conditions:
         try:
