@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from faceguard.checkpoint import reserved
 from faceguard.earlier import State, earlier_lines, own_lines, remove_parts, standing, state
 from faceguard.errors import DataError
 from faceguard.listing import Form, PhotoJob, folded, output_names, real_path
@@ -82,29 +83,44 @@ def protect_photos(
     ``rerun`` says what to do where an earlier run left its manifest: refuse, go on, or replace its photos. Nothing that
     is not an earlier run's own, as it was written, is ever replaced, and no input; going on leaves other photos' copies as
     they are. Raises DataError when there are no photos, an identity has no row, or ``out`` cannot be written to or already holds
-    a run; one photo's failure is in the report.
+    a run, and RunError while another process writes there; one photo's failure is in the report.
     """
     _check(jobs, rows)
     try:
-        lines = earlier_lines(out, refuse=rerun == "refuse")
-        tasks = _tasks(jobs, lines, rows, form, how.quality, rerun)
-        if rerun != "refuse":
-            tasks = [replace(task, state=_state(task, out, how, rerun)) for task in tasks]
-        left = {task.source: task.line for task in tasks if task.line is not None and task.state == "intact"}
-        todo = _plan([task for task in tasks if task.source not in left], tasks, out, lines, rerun)
-        if progress is not None:
-            for result in left.values():
-                progress(result)
-        results, recorded = _run(todo, out, how, workers, progress)
-        results |= left
-        own = {id(task.line) for task in tasks}
-        others = [line for line in lines if id(line) not in own]
-        known = [line for task in tasks if (line := recorded.get(task.source, task.line)) is not None]
-        rewrite(out / MANIFEST, current([*others, *known]))
+        out.mkdir(parents=True, exist_ok=True)
+        with reserved(out / MANIFEST):
+            return _protect(jobs, out, how, rows, form, rerun, workers, progress)
     except OSError as error:
         raise DataError(
             f"{out} cannot be written to ({error}); check the folder and its space, then go on with --resume."
         ) from error
+
+
+def _protect(
+    jobs: Sequence[PhotoJob],
+    out: Path,
+    how: Protection,
+    rows: Mapping[str, int],
+    form: Form,
+    rerun: Rerun,
+    workers: int,
+    progress: Callable[[PhotoResult], None] | None,
+) -> ProtectReport:
+    lines = earlier_lines(out, refuse=rerun == "refuse")
+    tasks = _tasks(jobs, lines, rows, form, how.quality, rerun)
+    if rerun != "refuse":
+        tasks = [replace(task, state=_state(task, out, how, rerun)) for task in tasks]
+    left = {task.source: task.line for task in tasks if task.line is not None and task.state == "intact"}
+    todo = _plan([task for task in tasks if task.source not in left], tasks, out, lines, rerun)
+    if progress is not None:
+        for result in left.values():
+            progress(result)
+    results, recorded = _run(todo, out, how, workers, progress)
+    results |= left
+    own = {id(task.line) for task in tasks}
+    others = [line for line in lines if id(line) not in own]
+    known = [line for task in tasks if (line := recorded.get(task.source, task.line)) is not None]
+    rewrite(out / MANIFEST, current([*others, *known]))
     return ProtectReport(
         results=tuple(results[task.source] for task in tasks), resumed=sum(task.state == "intact" for task in tasks)
     )

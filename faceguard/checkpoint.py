@@ -31,7 +31,7 @@ def reserved(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(
-            f"Another process works on {path} just now; wait until it has ended, or choose another --out."
+            f"Another process works on {path} just now; wait until it has ended, or choose another place."
         ) from error
     except OSError as error:
         raise RunError(not_written(file, error)) from error

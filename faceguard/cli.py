@@ -40,7 +40,8 @@ def demo(
 
     settings = DemoSettings()
     rounds, epochs, size = settings.noise.max_rounds, settings.adversary.train.epochs, settings.adversary.size
-    terminal.claim(out / "report.json")
+    for name in ("report.json", "learning-curves.png", "roc.png", "before-after.png"):
+        terminal.claim(out / name)
     people, others = (None if folder is None else terminal.read_faces(folder, size) for folder in (faces, source))
     with terminal.bars() as advance:
         report = run_demo(
@@ -182,7 +183,8 @@ def eval_lfw(
     from faceguard.readers.lfw import read_pairs
     from faceguard.runs import load_model
 
-    terminal.claim(out / "lfw.json")
+    for name in ("lfw.json", "roc.png"):
+        terminal.claim(out / name)
     recognizer = load_model(model, download=download)
     wanted = read_pairs(lfw, pairs)
     with terminal.bars() as advance:
@@ -218,7 +220,8 @@ def eval_identities(
     from faceguard.evaluate import evaluate_identities
     from faceguard.runs import load_run
 
-    terminal.claim(out / "identities.json")
+    for name in ("identities.json", "roc.png"):
+        terminal.claim(out / name)
     trained = load_run(run)
     people = terminal.read_faces(faces, trained.model.size)
     result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed)

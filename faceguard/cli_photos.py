@@ -73,6 +73,8 @@ def protect(
         raise typer.BadParameter("--resume keeps what --overwrite replaces; give one of them.")
     if form == "png" and quality is not None:
         raise typer.BadParameter("--format png loses nothing, whatever the --quality; leave one of them out.")
+    if identity is not None and not identity.strip():
+        raise typer.BadParameter("--identity is empty; give a name, or leave it out.")
     refuse_output(out)
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)

@@ -4,6 +4,7 @@ Processes are spawned, so they inherit no threads; each runs PyTorch on one thre
 """
 
 import multiprocessing
+import os
 import signal
 import sys
 from collections import deque
@@ -12,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from threading import Thread
 from typing import TypeVar, cast
 
 import torch
@@ -29,7 +31,8 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task], *, worke
     """``function(task)`` for every task, in their order, in ``workers`` processes; in this one when there is one worker.
 
     Whoever stops iterating, or presses Ctrl-C, ends the processes at once, in the middle of their tasks. Raises
-    FaceguardError when a process was killed from outside, as by a system that is out of memory.
+    FaceguardError when a process was killed from outside, as by a system that is out of memory; when this one is, the others
+    end as well.
     """
     if workers == 1:
         with one_thread():
@@ -72,6 +75,15 @@ def _start(function: Callable[..., object]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one decides
     torch.set_num_threads(1)
     _function = function
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """Otherwise a parent that was killed would leave its processes at work, with a gigabyte each."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(task: object) -> object:

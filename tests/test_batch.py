@@ -15,7 +15,8 @@ from PIL import Image
 
 from faceguard import batch
 from faceguard.batch import ProtectReport, protect_photos
-from faceguard.errors import DataError
+from faceguard.checkpoint import reserved
+from faceguard.errors import DataError, RunError
 from faceguard.listing import list_photos
 from faceguard.manifest import MANIFEST, read_results
 from faceguard.protect import Protection
@@ -71,6 +72,12 @@ def test_a_second_run_is_refused_and_leaves_the_first_as_it_is(
     with pytest.raises(DataError, match="go on with --resume, replace them with --overwrite"):
         run(photos, tmp_path / "out")
     assert tree(tmp_path / "out") == undisturbed
+
+
+def test_a_run_into_a_folder_that_another_writes_to_is_refused(tmp_path: Path, photos: Path) -> None:
+    with reserved(tmp_path / MANIFEST), pytest.raises(RunError, match=r"Another process works on .*manifest\.jsonl"):
+        run(photos, tmp_path, rerun="resume")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_resume_does_only_what_is_not_done_and_leaves_an_altered_copy_alone(

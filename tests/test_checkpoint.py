@@ -43,7 +43,7 @@ def test_a_checkpoint_that_another_process_works_on_is_refused_until_that_proces
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "reserved\n"
         with (
-            pytest.raises(RunError, match=r"Another process works on .*checkpoint\.pt .*choose another --out"),
+            pytest.raises(RunError, match=r"Another process works on .*checkpoint\.pt .*choose another place"),
             reserved(path),
         ):
             pytest.fail("two processes work on one checkpoint")

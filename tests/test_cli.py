@@ -207,8 +207,8 @@ def test_an_output_folder_without_write_permission_is_refused_before_any_work(ca
     [
         (["demo", "--faces", "F"], "report.json"),
         (["train", "F"], "run.json"),
-        (["eval-identities", "R", "F"], "identities.json"),
-        (["eval-lfw", "R", "--lfw", "F"], "lfw.json"),
+        *((["eval-identities", "R", "F"], name) for name in ("identities.json", "roc.png")),
+        *((["eval-lfw", "R", "--lfw", "F"], name) for name in ("lfw.json", "roc.png")),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )

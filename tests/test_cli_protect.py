@@ -182,5 +182,10 @@ def test_png_with_a_quality_is_refused(capsys, tmp_path, people):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_empty_name_as_of_a_variable_that_is_not_set_is_refused(capsys, tmp_path, people):
+    assert "give a name, or leave it out" in mistype(capsys, "protect", people, tmp_path / "out", "--identity", " ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_resume_and_overwrite_exclude_each_other(capsys, tmp_path, people):
     assert "give one of them" in mistype(capsys, "protect", people, tmp_path, "--resume", "--overwrite")

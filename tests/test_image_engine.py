@@ -155,6 +155,9 @@ def test_mistakes_are_sentences(image_study, tmp_path):
     code, _, err = image_study(TINY, "--judge")
     assert code == 1
     assert "Not one run of tiny" in err
+    code, _, err = image_study(TINY.replace('(data="svhn"', "(").replace("Run(", "Run(data='svhn', "), "--judge")
+    assert code == 1
+    assert "faceguard data fetch svhn" in err
     code, _, err = image_study(TINY, "--out", tmp_path / "tiny.py" / "runs")
     assert code == 1
     assert "tiny.py/runs/cells cannot be read or written (Not a directory); check its path" in err

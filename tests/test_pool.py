@@ -1,8 +1,10 @@
 """Work in several processes: results in order, bounded ahead of the reader, and errors that arrive."""
 
+import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +52,42 @@ def test_tasks_are_taken_only_a_few_ahead_of_the_results():
 def test_a_process_that_is_killed_is_a_sentence():
     with pytest.raises(FaceguardError, match="fewer --workers or --jobs, and with --resume if it has that"):
         list(in_order(end_the_process, range(3), workers=2))
+
+
+def write_own_number(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def work_for_long(folder):
+    list(in_order(write_own_number, [folder] * 4, workers=2))
+
+
+def alive(process):
+    """Whether a process with this number runs; one that has ended and waits to be asked does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks Linux which processes run")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path, how):
+    first = multiprocessing.get_context("spawn").Process(target=work_for_long, args=(tmp_path,))
+    first.start()
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    started = [int(path.name) for path in tmp_path.iterdir()]
+    assert all(map(alive, started))
+    os.kill(first.pid, how)
+    wait_until(lambda: not any(map(alive, started)))
+
+
+def wait_until(true):
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(("platform", "most"), [("win32", 61), ("linux", 100)])
