@@ -3,13 +3,16 @@
 The photo is scikit-image's astronaut (NASA, public domain), read from that package; the noise is the one that ships.
 """
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
+from faceguard import terminal
 from faceguard.bank import default_bank
 from faceguard.errors import DataError
 from faceguard.faces import add_to_faces
@@ -33,5 +36,17 @@ def draw(path: Path) -> Quality:
     return quality(photo, protected)
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Draw the picture to a new file."""
+    parser = argparse.ArgumentParser(prog="python -m eval.astronaut", description="Draw a photo before and after.")
+    parser.add_argument("out", type=Path, metavar="OUT.png", help="the picture to write; nothing is overwritten")
+    out = parser.parse_args(arguments).out
+    if out.suffix.lower() != ".png":
+        parser.error(f"the picture is a PNG, so give a name that ends in .png, not {str(out)!r}")
+    with terminal.sentences():
+        terminal.claim(out)
+        draw(out)
+
+
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]))
+    main(sys.argv[1:])

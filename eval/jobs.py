@@ -68,12 +68,26 @@ def _alone(compute: Compute, job: Labelled) -> float:
 
 
 def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: Path) -> Iterator[float]:
-    """Every job as a task of the cluster's queue; a task that fails there raises here."""
+    """Every job as a task of the cluster's queue. Raises FaceguardError without that queue, or for a task that failed there."""
     try:
         import submitit
+        from submitit.core.utils import UncompletedJobError
     except ImportError as error:
         raise FaceguardError("A cluster needs submitit; install it with pip install submitit.") from error
-    executor: Any = submitit.AutoExecutor(folder=logs, cluster=cluster)
+    try:
+        executor: Any = submitit.AutoExecutor(folder=logs, cluster=cluster)
+    except RuntimeError as error:
+        raise FaceguardError(f"There is no {cluster} here ({error}); start this where its commands are.") from error
     executor.update_parameters(timeout_min=60 * HOURS, cpus_per_task=1, name="faceguard")
     for submitted in executor.map_array(partial(_alone, compute), jobs):
-        yield submitted.result()
+        try:
+            took = submitted.result()
+        except UncompletedJobError as error:
+            raise FaceguardError(f"A task failed there; its log in {logs} ends with: {_last_line(error)}") from error
+        yield took
+
+
+def _last_line(error: Exception) -> str:
+    """What the task itself said at the end, below the trace of its calls: submitit puts that between two lines of dashes."""
+    _, *trace = str(error).split("\n" + 22 * "-")
+    return (trace[0] if trace else str(error)).strip().splitlines()[-1]

@@ -22,6 +22,7 @@ from eval.jobs import run_jobs
 from eval.plan import Plan
 from faceguard.countermeasure import Countermeasure
 from faceguard.device import make_fabric
+from faceguard.errors import FaceguardError, RunError
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """
@@ -98,6 +99,19 @@ def test_cells_are_computed_as_tasks_of_a_queue(recipe, data, tmp_path, monkeypa
     assert [job for job, _ in done] == jobs
     assert all(seconds > 0 for _, seconds in done)
     assert len(cells(tmp_path / "runs")) == 3
+
+
+def fails(_):
+    raise RunError("The weights are not there; fetch them.")
+
+
+def test_a_task_that_fails_in_a_queue_is_a_sentence_and_so_is_a_queue_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FaceguardError, match=r"There is no slurm here .* start this where its commands are\.$"):
+        list(run_jobs(fails, [Named("free")], cluster="slurm", logs=tmp_path))
+    with pytest.raises(FaceguardError, match=r"in .* ends with: .*RunError: The weights are not there; fetch them\.$"):
+        list(run_jobs(fails, [Named("free")], cluster="local", logs=tmp_path / "logs"))
 
 
 def test_a_cell_that_is_being_written_is_waited_for(data, trainings, tmp_path, monkeypatch):
