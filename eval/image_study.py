@@ -34,8 +34,7 @@ class ImageNoise:
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied,
     ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
     noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
-
-    The trainer's seed moves ``seed``, see `Run.repeated`.
+    The trainer's seed moves ``seed``: `Run.repeated`.
     """
 
     kind: Kind = "error-minimizing"
@@ -247,6 +246,5 @@ def _learns(run: Run | None) -> bool:
     return run is not None and any(noise.kind != "random" for noise in run.noises)
 
 
-def _side(noises: Sequence[ImageNoise]) -> float:
-    """Pixels a side of the largest patch; infinite for noise on the whole photo."""
+def _side(noises: Sequence[ImageNoise]) -> float:  # of the largest patch, in pixels; infinite for noise on whole photos
     return max((math.inf if noise.patch is None else noise.patch for noise in noises), default=0)

@@ -20,6 +20,7 @@ from faceguard.assign import assign_rows
 from faceguard.audit_pictures import show_noise
 from faceguard.bank import NoiseBank
 from faceguard.controls import random_bank
+from faceguard.copies import copies_among
 from faceguard.decode import decode_image
 from faceguard.device import derive_seed
 from faceguard.doubts import doubts_about
@@ -214,6 +215,7 @@ def _read_others(folder: Path, size: AuditSize, upload: Upload, seed: int, progr
     drawn = draw_protected(enough, size.others, seed=seed)
     most = size.of_each(max(len(drawn), 1), size.their_photos)
     wanted = [record for who in drawn for record in by_person[who][:most]]
+    _refuse_copies(wanted)
     tell = partial(progress, "photos of the others")
     faces = upload_faces(wanted, upload, size=TEMPLATE_SIZE, rows={}, progress=tell) if wanted else None
     counts: Counter[str] = Counter() if faces is None else Counter(faces.names[label] for label in faces.labels)
@@ -224,6 +226,16 @@ def _read_others(folder: Path, size: AuditSize, upload: Upload, seed: int, progr
             f" very least, and is better with {size.others}."
         )
     return faces.of(names)
+
+
+def _refuse_copies(records: Sequence[Record]) -> None:
+    """Raise DataError for others whose photos carry noise already: they are clean in every arm."""
+    sources: dict[Path, list[Path]] = defaultdict(list)
+    for record in records:
+        if record.source is not None:
+            sources[record.source.parent].append(record.source)
+    if held := [folder for folder, photos in sources.items() if copies_among(folder, photos)]:
+        raise DataError(f"{held[0]} of the others holds protected copies ({MANIFEST} says so); give their originals.")
 
 
 def _namesakes(people: Sequence[str], company: Faces) -> list[str]:

@@ -51,7 +51,7 @@ def check(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Decode a thousand photos instead of all.")] = False,
 ) -> None:
-    """Say what a folder is, count and decode its photos, and name who also occurs in LFW; exits with 1 when one is damaged."""
+    """Say what a folder is, count and decode its photos, and name who also occurs in LFW; exits with 1 when one is not sound."""
     from faceguard.inventory import lfw_names, take_inventory
 
     people = None if lfw is None else lfw_names(lfw)
@@ -67,7 +67,9 @@ def check(
         terminal.say("Names were not compared with LFW's; --lfw does it.")
     for failure in found.damaged:
         terminal.complain("damaged", f"{failure.key}: {failure.reason}")
-    if found.damaged:
+    for failure in found.strays:
+        terminal.complain("left out", f"{failure.key}: {failure.reason}")
+    if found.damaged or found.strays:
         raise typer.Exit(1)
     photos = sum(part.photos for part in found.parts)
     terminal.say(f"{found.decoded} of {photos} photos were decoded, and none is damaged.")

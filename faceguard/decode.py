@@ -66,8 +66,8 @@ def load_faces(
     layout, records = readers.recognise(path)
     faces = load_records(records, size=size, cache=cache, workers=workers, progress=progress)
     stray = readers.folder.beside(path) if layout == readers.FOLDER else []
-    reason = "It lies beside the folders of identities and belongs to none; put it into the folder of its person."
-    return replace(faces, failures=(*faces.failures, *(Failure(key=name, reason=reason) for name in stray)))
+    left_out = (Failure(key=name, reason=readers.folder.NOBODYS) for name in stray)
+    return replace(faces, failures=(*faces.failures, *left_out))
 
 
 def load_records(

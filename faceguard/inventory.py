@@ -36,7 +36,8 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What was found: ``sizes`` counts the (width, height) of ``decoded`` photos, ``damaged`` says what is not sound.
+    """What was found: ``sizes`` counts the (width, height) of ``decoded`` photos, ``damaged`` says what is not sound,
+    ``strays`` what is nobody's.
 
     ``pairs`` counts LFW's pairs, all and those with a photo missing, where the folder comes with pairs.txt.
     """
@@ -48,6 +49,7 @@ class Inventory:
     decoded: int
     sizes: Counter[tuple[int, int]]
     damaged: tuple[Failure, ...]
+    strays: tuple[Failure, ...]
     pairs: tuple[int, int] | None = None
 
 
@@ -74,6 +76,7 @@ def take_inventory(path: Path, *, quick: bool = False, progress: Progress | None
                 damaged.append(seen)
             else:
                 sizes[seen] += 1
+    stray = folder.beside(path) if contents.layout == FOLDER else []
     return Inventory(
         layout=contents.layout,
         faces=contents.faces,
@@ -82,6 +85,7 @@ def take_inventory(path: Path, *, quick: bool = False, progress: Progress | None
         decoded=len(records),
         sizes=sizes,
         damaged=tuple(damaged),
+        strays=tuple(Failure(key=name, reason=folder.NOBODYS) for name in stray),
         pairs=contents.pairs,
     )
 

@@ -203,6 +203,15 @@ def test_too_few_others_too_many_people_and_protected_copies_are_sentences(tmp_p
         gathered(few)
 
 
+def test_others_whose_photos_carry_noise_already_are_refused(tmp_path, people):
+    others = write_faces(tmp_path / "others", identities=3, photos=6)
+    gathered(people, others=others)
+    line = {"source": "x.jpg", "output": "03.png", "status": "protected", "reason": None, "identity": "x", "row": 0}
+    (others / "synthetic-001" / "manifest.jsonl").write_text(json.dumps(line))
+    with pytest.raises(DataError, match=r"synthetic-001 of the others holds protected copies .*; give their originals"):
+        gathered(people, others=others)
+
+
 def test_of_many_photos_a_few_are_taken_spread_evenly(people):
     few = replace(SMALL, fewest=2, own_photos=6)
     found = gather(people, coarse_bank(), "x", others=None, upload=Upload(), size=few, seed=0)

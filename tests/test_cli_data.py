@@ -139,6 +139,14 @@ def test_quick_decodes_photos_spread_over_the_whole_set(capsys, tmp_path, monkey
 # ---- check: what is damaged
 
 
+def test_check_names_the_photos_that_lie_beside_the_folders_and_exits_with_1(capsys, tmp_path):
+    write_faces(tmp_path, size=16)
+    write_corrupt(tmp_path / "loose.jpg")
+    code, out, err = run(capsys, "data", "check", tmp_path)
+    assert (code, "none is damaged" in out) == (1, False)
+    assert err.startswith("left out: loose.jpg: It lies beside the folders of identities")
+
+
 def test_check_names_every_unreadable_photo_and_exits_with_1(capsys, tmp_path):
     write_faces(tmp_path, size=16)
     for name in ("synthetic-000/01.png", "synthetic-002/03.png"):

@@ -9,6 +9,8 @@ from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers.record import Record, decode_image
 
+NOBODYS = "It lies beside the folders of identities and belongs to none; put it into the folder of its person."
+
 
 def fits(path: Path) -> bool:
     """Whether ``path`` is a folder that holds at least one visible folder."""
