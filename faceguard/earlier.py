@@ -20,8 +20,7 @@ State = Literal["absent", "altered", "outdated", "intact"]
 
 
 def earlier_lines(out: Path, *, refuse: bool) -> list[PhotoResult]:
-    """Make ``out`` ready, and give the lines that an earlier run left there; DataError when it did, and ``refuse`` is on."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Clear the folder ``out`` of torn parts, and give the lines that an earlier run left; DataError for any with ``refuse``."""
     manifest = out / MANIFEST
     if manifest.exists() and refuse:
         raise DataError(
