@@ -23,11 +23,12 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     ),
     "Noise may protect only because": ("face-presence", "face-shares"),
     "On CIFAR-10 at scale small": ("cifar10-noise-types", "several-classes", "single-class"),
-    "Recorded before, with weaker": (
+    "Of the same photos with sample-wise noise": (
         "adversarial-training",
+        "augmentations",
         "cifar10-costly-countermeasures",
         "cifar10-countermeasures",
-        "generation-methods",
+        "classification-imagenette-128",
         "percentages",
     ),
     "`eval-lfw` with SFace": ("face-adversaries",),
