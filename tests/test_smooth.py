@@ -96,5 +96,5 @@ def test_noise_as_a_patch_is_learnt_and_keeps_its_size_and_budget():
     assert noise.shape[-2:] == (5, 5)
     assert float(noise.abs().max()) <= settings.epsilon * (1 + 1e-6)
     assert torch.equal(noise, again)
-    with pytest.raises(FaceguardError, match="A patch of 12 pixels does not fit photos of 8"):
+    with pytest.raises(FaceguardError, match="patch=12 does not fit faces of 8 pixels"):
         learn(tiny_faces(), replace(QUICK, patch=12))
