@@ -13,7 +13,7 @@ from faceguard import __version__, readers
 from faceguard.about import UNKNOWN, commit
 from faceguard.bank import SHIPPED, NoiseBank, default_bank, plain_bank
 from faceguard.decode import load_records
-from faceguard.device import ChosenPrecision, make_fabric
+from faceguard.device import ChosenPrecision, apart, make_fabric
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identities import Faces
@@ -59,13 +59,8 @@ def targeted_noise(settings: NoiseSettings) -> NoiseSettings:
 
 
 def file_name(learning: object, photos: str, precision: ChosenPrecision) -> str:
-    """A file named by all that determines a bank's rows: how they are learnt, the photos' digest, arithmetic, our own code.
-
-    A GPU sums in another order, so what is learnt on one has a name of its own.
-    """
-    kind = make_fabric(precision=precision).device.type
-    device = () if kind == "cpu" else (kind,)
-    everything = repr((LEARNT, __version__, learning, photos, precision, *device))
+    """A file named by all that determines a bank's rows: how they are learnt, the photos' digest, arithmetic, our own code."""
+    everything = repr((LEARNT, __version__, learning, photos, precision, *apart(make_fabric(precision=precision))))
     return f"{hashlib.sha256(everything.encode()).hexdigest()[:16]}.safetensors"
 
 

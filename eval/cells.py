@@ -24,6 +24,7 @@ from faceguard.about import UNKNOWN, commit
 from faceguard.adversary import Adversary, Attack
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
+from faceguard.device import apart
 from faceguard.errors import FaceguardError
 from faceguard.identification import embed
 from faceguard.identities import Faces
@@ -127,13 +128,9 @@ def commit_of(cell: Cell) -> str:
 def cell_hash(
     train: Faces, test: Faces, adversary: Adversary, countermeasure: Countermeasure, seed: int, fabric: Fabric
 ) -> str:
-    """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits.
-
-    A GPU sums in another order, so what it computes has a name of its own.
-    """
+    """SHA-256 over what a cell holds and all that determines it, shortened to 16 hexadecimal digits."""
     settings = adversary.fingerprint(), countermeasure, seed, fabric._precision.precision
-    device = () if fabric.device.type == "cpu" else (fabric.device.type,)
-    digest = hashlib.sha256(repr((CONTENT, *settings, __version__, *device)).encode())
+    digest = hashlib.sha256(repr((CONTENT, *settings, __version__, *apart(fabric))).encode())
     for faces in (train, test):
         digest.update(faces.pixels.tobytes() + faces.labels.tobytes())
     return digest.hexdigest()[:16]

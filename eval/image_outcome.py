@@ -49,11 +49,11 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
             runs[name], times[name] = _measure(plan, name, run, spent, read_only=read_only)
         except CellMissingError:
             not_run.append(name)
-    if not runs and all(missing.keys() & run.sets for run in study.runs.values()):
+    absent = [name for name, run in study.runs.items() if missing.keys() & run.sets]
+    if len(absent) == len(study.runs):
         raise DataError(" ".join(missing.values()))
     if not runs:
         raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
-    absent = [name for name, run in study.runs.items() if missing.keys() & run.sets]
     claims = expectations(study, runs, absent) | cost_expectations(study, times, absent)
     result = {
         "title": plan.recipe.stem,

@@ -27,6 +27,11 @@ Precision = Literal["auto", "fp32", "bf16"]
 ChosenPrecision = Literal["fp32", "bf16"]
 
 
+def apart(fabric: Fabric) -> tuple[str, ...]:
+    """What tells this device's results from a processor's in their names: a GPU sums in another order. Empty for a CPU."""
+    return () if fabric.device.type == "cpu" else (fabric.device.type,)
+
+
 def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int = 1) -> Fabric:
     """Choose the device (``auto``, ``cpu``, ``cuda``), the precision and the number of processes, not yet launched.
 
