@@ -20,9 +20,12 @@ State = Literal["absent", "altered", "outdated", "intact"]
 
 
 def earlier_lines(out: Path, *, refuse: bool) -> list[PhotoResult]:
-    """Clear the folder ``out`` of torn parts, and give the lines that an earlier run left; DataError for any with ``refuse``."""
+    """Clear the folder ``out`` of torn parts, and give the lines that an earlier run left.
+
+    Raises DataError with ``refuse``, unless that run protected nothing.
+    """
     manifest = out / MANIFEST
-    if manifest.exists() and refuse:
+    if refuse and manifest.exists() and not _protected_nothing(manifest):
         raise DataError(
             f"{out} already holds protected photos, which are left as they are; go on with --resume, replace them with"
             " --overwrite, or choose another folder."
@@ -31,6 +34,12 @@ def earlier_lines(out: Path, *, refuse: bool) -> list[PhotoResult]:
     earlier = read_results(manifest)
     rewrite(manifest, earlier)  # without the torn line that a killed run may have left
     return earlier
+
+
+def _protected_nothing(manifest: Path) -> bool:
+    """Whether it is an earlier run's, and every photo failed; a file of this name may be anybody's."""
+    lines = read_results(manifest)
+    return bool(lines) and all(line.output is None for line in lines)
 
 
 def remove_parts(out: Path) -> None:

@@ -24,6 +24,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")  # GIF: 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
+# photos too, of formats that are not read here: named, never passed over, unless the same photo lies beside them in another
+UNREAD_SUFFIXES = frozenset(
+    {".dng", ".raw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"}
+    | {".jp2", ".j2k", ".jxl"}
+)
 
 # What Pillow's decoders raise on damaged data: most of them meet it with no checks of their own.
 DAMAGE = (

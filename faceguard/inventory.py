@@ -104,8 +104,11 @@ def lfw_names(path: Path) -> list[str]:
     if path.is_file():
         return sorted(_listed(path))
     lists = [place / name for name in LFW_LISTS for place in (path, path.parent) if (place / name).is_file()]
+    listed = set[str]().union(*map(_listed, lists))
     photos = recognise(path)[1] if not lists or folder.fits(path) else []
-    return sorted({record.identity for record in photos}.union(*map(_listed, lists)))
+    people = {record.identity for record in photos}
+    # folders beside pairs.txt of which it names none hold LFW's versions, not people
+    return sorted(listed | people if not lists or listed & people else listed)
 
 
 def _listed(file: Path) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from faceguard.copies import copies_among
 from faceguard.errors import DataError
-from faceguard.formats import PHOTO_SUFFIXES
+from faceguard.formats import PHOTO_SUFFIXES, UNREAD_SUFFIXES
 from faceguard.manifest import MANIFEST, holds_copies
 from faceguard.photo import LOSSLESS_SUFFIXES
 
@@ -49,7 +49,7 @@ def list_photos(
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
     the folder ``out`` when it lies inside. Protected copies, as manifests say, are listed for ``copies`` only, and folders
     inside that hold some entered; else ``passed_over`` is told of each folder. Links that lead out of ``source``, links to
-    folders and folders that cannot be opened become jobs with a ``problem``. Raises DataError when there is nothing to
+    folders, folders that cannot be opened and raw files become jobs with a ``problem``. Raises DataError when there is nothing to
     protect.
     """
     try:
@@ -159,9 +159,10 @@ def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
 
 
 def _photo_files(source: Path, out: Path | None, protected: list[Path] | None) -> Iterator[tuple[Path, str | None]]:
-    """Every visible photo file below ``source`` outside ``out``, and what cannot be entered, with the reason.
+    """Every visible photo file below ``source`` outside ``out``, and what cannot be entered or read, with the reason.
 
-    Folders of protected copies are added to the list ``protected`` and not entered, unless it is None.
+    A raw file is none where the same photo lies beside it in a format that is read. Folders of protected copies are added to
+    the list ``protected`` and not entered, unless it is None.
     """
     left_out = None if out is None else real_path(out)
     root = real_path(source)
@@ -175,8 +176,12 @@ def _photo_files(source: Path, out: Path | None, protected: list[Path] | None) -
         folders[:] = [path.name for path in inside if path not in done]
         if protected is not None:
             protected += done
-        photos = (here / name for name in files if not name.startswith(".") and _is_photo(Path(name)))
+        listed = [here / name for name in files if not name.startswith(".")]
+        photos = [path for path in listed if _is_photo(path)]
         yield from ((path, _problem(path, root)) for path in photos)
+        read = {folded(Path(path.stem)) for path in photos}
+        unread = (path for path in listed if path.suffix.lower() in UNREAD_SUFFIXES)
+        yield from ((path, _unread(path)) for path in unread if folded(Path(path.stem)) not in read)
     for error in unlisted:
         if Path(error.filename) == source:
             raise DataError(f"{source} cannot be listed ({error.strerror}); check its permissions.") from error
@@ -188,6 +193,10 @@ def _problem(path: Path, root: Path) -> str | None:
         return _LINKED_OUT
     # a pipe would wait for ever, a broken link opens nothing
     return None if path.is_file() else "This is no ordinary file; copy the photo itself here."
+
+
+def _unread(path: Path) -> str:
+    return f"Files of the kind {path.suffix} are not read here; export the photo as JPEG or PNG, and protect that."
 
 
 _LINKED_FOLDER = "This is a link to a folder, and links to folders are not followed; name that folder itself."

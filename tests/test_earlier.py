@@ -10,6 +10,7 @@ from rerunning import HOW, lines, outputs, run, save, tree, two  # noqa: F401
 
 from faceguard.batch import protect_photos
 from faceguard.check import check_photos
+from faceguard.errors import DataError
 from faceguard.listing import PhotoJob
 from faceguard.manifest import MANIFEST, PhotoResult, current, file_hash, read_results, rewrite
 from faceguard.protect import Protection
@@ -165,3 +166,18 @@ def test_a_forged_line_removes_nothing_outside_the_output_folder(tmp_path: Path,
         (out / MANIFEST).write_text(json.dumps(line | {"sha256_out": file_hash(mine)}) + "\n")
         for rerun in ("resume", "overwrite"):
             assert run(two / "alice", out, rerun=rerun).complete and mine.exists()
+
+
+def test_a_folder_in_which_every_photo_failed_is_used_again_and_anybodys_manifest_is_not(tmp_path: Path) -> None:
+    out, photos = tmp_path / "out", tmp_path / "anna"
+    save(photos / "1.png", 1)
+    whole = (photos / "1.png").read_bytes()
+    (photos / "1.png").write_bytes(whole[:60])
+    assert run(photos, out).failed
+    (photos / "1.png").write_bytes(whole)
+    assert run(photos, out).complete and len(lines(out)) == 1
+    (tmp_path / "hers").mkdir()
+    (tmp_path / "hers" / MANIFEST).write_text('{"theirs": 1}\n')
+    for holder in (out, tmp_path / "hers"):
+        with pytest.raises(DataError, match="already holds protected photos"):
+            run(photos, holder)

@@ -57,6 +57,13 @@ def test_hidden_files_other_files_and_the_output_are_passed_over(tmp_path: Path)
     assert len(list_photos(tmp_path)) == 3
 
 
+def test_a_raw_file_is_named_unless_the_same_photo_lies_beside_it_in_a_format_that_is_read(tmp_path: Path) -> None:
+    touch(tmp_path / "anna", "1.dng", "2.NEF", "2.jpg", "3.jxl", "other/2.cr2")
+    jobs = {job.relative.as_posix(): job.problem for job in list_photos(tmp_path / "anna")}
+    assert set(jobs) == {"1.dng", "2.jpg", "3.jxl", "other/2.cr2"} and jobs["2.jpg"] is None
+    assert "kind .dng are not read here; export the photo as JPEG or PNG" in str(jobs["1.dng"])
+
+
 def line_of_ours(output: str | None) -> str:
     known = {"source": "1.jpg", "status": "protected", "reason": None, "identity": "a", "row": 0}
     return json.dumps(known | {"output": output}) + "\n"
