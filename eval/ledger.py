@@ -1,6 +1,7 @@
 """The ledger: results/NAME.json holds every number that README and docs quote; docs/results.md is made of it.
 
-    python -m eval.ledger runs/NAME ...     record finished runs, and write docs/results.md and recipes/README.md anew
+    python -m eval.ledger runs/NAME ...     record finished runs, then write docs/results.md, docs/overview.svg and
+                                            recipes/README.md anew
     python -m eval.ledger                   write them anew
 
 An entry is a run's result.json without curves, together with its run.json: command, commit, hardware, seconds, day.
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.overview import overview
 from eval.recipe_index import index
 from faceguard.claims import outcome
 from faceguard.errors import DataError
@@ -21,6 +23,7 @@ from faceguard.study import ARMS
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE, INDEX = ROOT / "results", ROOT / "docs" / "results.md", ROOT / "recipes" / "README.md"
+PICTURE = ROOT / "docs" / "overview.svg"
 LEFT_OUT = ("curves", "roc", "pictures", "confusion", "classes")  # what only the report draws
 HEADER = """# Results
 
@@ -46,10 +49,14 @@ def record(run: Path, results: Path) -> Path:
     return path
 
 
+def entries_in(results: Path) -> dict[str, Json]:
+    """Every entry in the folder, in the order of their names."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+
+
 def page(results: Path) -> str:
-    """docs/results.md, from every entry in the folder, in the order of their names."""
-    entries = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
-    return "\n".join([HEADER, *("\n".join(_entry(name, entry)) for name, entry in entries.items())])
+    """docs/results.md, from every entry in the folder."""
+    return "\n".join([HEADER, *("\n".join(_entry(name, entry)) for name, entry in entries_in(results).items())])
 
 
 def _without_curves(value: Any) -> Any:
@@ -187,7 +194,7 @@ def _duration(seconds: float) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Record the runs, then write the page and the index of the recipes."""
+    """Record the runs, then write the page, the index of the recipes and README's picture."""
     parser = argparse.ArgumentParser(
         prog="python -m eval.ledger", description="Record runs, and write the pages of them."
     )
@@ -199,6 +206,7 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(str(error))
     PAGE.write_text(page(RESULTS), encoding="utf-8")
     INDEX.write_text(index(ROOT / "recipes", RESULTS), encoding="utf-8")
+    PICTURE.write_text(overview(entries_in(RESULTS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What README quotes as results stands in results/: a table's row is one condition, a paragraph's numbers are its entries'."""
+"""What README and docs/findings.md quote stands in results/: a row is one condition, a paragraph's numbers are its entries'."""
 
 import json
 import re
@@ -8,11 +8,14 @@ import pytest
 
 from eval.ledger import RESULTS
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 NUMBER = re.compile(r"(?<![\d.])\d\.\d{2,4}(?![\d.])")
 SHARE = re.compile(r"(\d\.\d{2,4})\s+of\s+(?:a\s+clean\s+)?(\d\.\d{2,4})")  # of the noisy arm, of the clean one
 SEEDS = {"one seed": 1, "three seeds": 3}
 ENTRIES = {  # how a paragraph with numbers begins: the entries that they are from
+    "With everybody protected": ("cifar10-noise-types",),
+    "**It needs company.**": ("face-few", "face-strength"),
+    "**It is the power of": ("face-strength", "face-noise-types", "face-source-models"),
     "Asked only among the protected": ("photo-space", "noise-survival"),
     "On aligned crops, against noise": (
         "face-adversaries",
@@ -41,10 +44,11 @@ def entries():
 
 
 def parts():
-    """The table's rows and the paragraphs of README's results that hold numbers, each as one line."""
-    section = README.read_text(encoding="utf-8").split("## Results")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("|") and NUMBER.search(line)]
-    others = [" ".join(part.split()) for part in section.split("\n\n") if NUMBER.search(part) and part[:1] != "|"]
+    """The tables' rows and the paragraphs that hold numbers, in README's results and docs/findings.md, each as one line."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Results")[1]
+    text += "\n\n" + (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|") and NUMBER.search(line)]
+    others = [" ".join(part.split()) for part in text.split("\n\n") if NUMBER.search(part) and part[:1] != "|"]
     return rows, others
 
 
@@ -55,7 +59,7 @@ def says(text, value):
 
 
 def quoted(condition):
-    """A condition's numbers by the columns of README's table: protected, others, LFW."""
+    """A condition's numbers by the columns of the tables: protected, others, LFW."""
     arms = [condition["arms"][arm] for arm in ("clean", "random", "error-minimizing")]
     found = [arm["recognition"]["protected"]["last"] for arm in arms] + [arms[2]["recognition"]["protected"]["best"]]
     others = [arm["recognition"]["others"]["last"] for arm in arms[::2] if "others" in arm["recognition"]]
@@ -112,7 +116,7 @@ def strange(paragraph, entries):
     return alone + [f"{noisy} of {clean}" for noisy, clean in together]
 
 
-def test_every_row_of_the_readmes_table_is_one_condition_of_the_ledger(entries):
+def test_every_row_of_the_tables_is_one_condition_of_the_ledger(entries):
     rows, _ = parts()
     assert len(rows) > 10
     unknown = [row for row in rows if not conditions_of(row, entries)]
@@ -132,7 +136,7 @@ def test_every_paragraph_with_numbers_says_where_they_are_from():
     lost = [text[:60] for text in paragraphs if not any(text.startswith(start) for start in ENTRIES)]
     assert not lost, f"name in ENTRIES the entries of results/ that these quote: {lost}"
     idle = [start for start in ENTRIES if not any(text.startswith(start) for text in paragraphs)]
-    assert not idle, f"no paragraph of README begins so any more; remove from ENTRIES: {idle}"
+    assert not idle, f"no paragraph begins so any more; remove from ENTRIES: {idle}"
 
 
 @pytest.mark.parametrize("start", ENTRIES)
