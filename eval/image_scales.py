@@ -1,6 +1,6 @@
 """The image sets at three scales: how much of each is taken, and how noise is learnt and networks are trained on it.
 
-full is the paper's (DESIGN section 4): T = 1 class-wise and 20 sample-wise, noise learnt on 20 % of the photos class-wise.
+full is the paper's: T = 1 class-wise and 20 sample-wise, noise learnt on 20 % of the photos class-wise.
 small takes few photos and narrow networks, so that a training lasts two minutes on one core; smoke takes seconds.
 """
 

@@ -1,4 +1,4 @@
-"""The ledger: results/NAME.json holds every number that README and docs quote; docs/results.md is made of it.
+"""The ledger: results/NAME.json holds the numbers of README's and findings' tables; docs/results.md is made of it.
 
     python -m eval.ledger runs/NAME ...     record finished runs, then write docs/results.md, docs/overview.svg and
                                             recipes/README.md anew

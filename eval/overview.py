@@ -22,7 +22,7 @@ LINES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("whole photos after JPEG 75, ResNet-18", "photo-space", "resnet-18, none, coarse-12, 50 protected"),
         ("aligned crops, ResNet-18", "face-countermeasures", f"resnet-18, none, {SHIPPED}"),
         (
-            "aligned crops, Inception-ResNet-v1, paper's noise",
+            "aligned crops, Inception-ResNet-v1, fine noise",
             "face-partial",
             "inception-resnet-v1, none, plain, 50 protected",
         ),

@@ -18,14 +18,15 @@ the numbers are in [docs/results.md](../docs/results.md), and [docs/data.md](../
 From the root of a clone, after `pip install uv`, every recipe runs at three scales:
 
     FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --scale smoke   # seconds: shows that it runs
-    FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --jobs 2        # small: minutes, the direction
+    FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --jobs 2        # small: the direction
     FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --scale full    # the paper's settings; needs a GPU
 
 A set that is absent is named with the command that gets it; `--data NAME` takes another one that is at hand in its place (of
 several absent ones `imagenette-128` replaces `imagenet-100` alone, `tiny-imagenet-32` `cifar100`).
 
-Expected times are for two cores, most of them in bf16; in fp32, which is taken where the processor is not faster in bf16,
-training takes up to 2.8 times as long. Measured times are of one core, with the noise that a recipe shares with others.
+Scale small takes half an hour to two hours on two cores. Expected times are for two cores, most of them in bf16; in fp32, which
+is taken where the processor is not faster in bf16, training takes up to 2.8 times as long. Measured times are of one core, with
+the noise that a recipe shares with others; those of face studies lack it when they are older than 2026-11-29.
 """
 FACES = {  # recipes on faces, and what of the paper they show
     "face_partial": "Figures 4 b and 7: recognition and verification, a part of the people protected",

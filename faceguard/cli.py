@@ -71,7 +71,7 @@ def generate(
     ] = "class-wise",
     own: Annotated[Path | None, typer.Option("--with", help="Your own identities, learnt together with FACES.")] = None,
     publication: Annotated[
-        bool, typer.Option(help="Noise that survives publishing a photo; without it, the paper's, for aligned faces.")
+        bool, typer.Option(help="Noise that survives publishing a photo; without it, fine noise, for aligned faces.")
     ] = True,
     gray: Annotated[
         float, typer.Option(min=0, max=1, help="Share of photos that are gray meanwhile: less colourful noise.")

@@ -3,7 +3,7 @@
 Claim     the noise hides its people also when hardly anybody else carries any
 Command   FACEGUARD_DATA=... python -m eval recipes/face_few.py --jobs 2
 Data      noise from celeba-100 (as the bank that ships, at epsilon 16), faces pins-105; 30 and 60 held-out photos of them
-Expect    protected at most a tenth of the clean arm's rank-1, as when 50 people carry it; three hours on two cores
+Expect    protected at most a tenth of the clean arm's rank-1, as when 50 people carry it; an hour and a half on two cores
 """
 
 from eval.banks import CELEBA_16

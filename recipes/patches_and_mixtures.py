@@ -4,7 +4,7 @@ Claim     small patches at random places protect less; two noises at once still 
 Command   FACEGUARD_DATA=... python -m eval recipes/patches_and_mixtures.py --jobs 2
 Data      cifar10, class-wise noise; ResNet-18
 Expect    patches of 16 and more at most half of what clean photos teach, mixtures at most a quarter; random patches, and random
-          noise on the whole photo, at least half; 15 minutes on two cores
+          noise on the whole photo, at least half; half an hour on two cores
 """
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run

@@ -1,9 +1,9 @@
-"""What each known deviation of the authors' public code from the paper does to the result (DESIGN, section 4).
+"""What each known deviation of the authors' public code from the paper does to the result (docs/adr/0001).
 
 Claim     dropping negative noise halves it and weakens the effect; the other deviations matter less
 Command   FACEGUARD_DATA=... python -m eval recipes/public_code_switches.py --jobs 2
 Data      cifar10; ResNet-18; one switch a row, everything else as in the paper
-Expect    the paper's rows at most a quarter of what clean photos teach; the rest is found out; two hours on two cores in fp32
+Expect    the paper's rows at most a quarter of what clean photos teach; the rest is found out; half an hour on two cores in fp32
 """
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run

@@ -3,7 +3,7 @@
 Claim     the four are lost, the other six are learnt as before
 Command   FACEGUARD_DATA=... python -m eval recipes/several_classes.py --jobs 2
 Data      cifar10, all photos of four classes carry noise; ResNet-18
-Expect    what clean photos teach about each of the four falls to a fifth; 4 minutes on two cores
+Expect    what clean photos teach about each of the four falls to a fifth; ten minutes on two cores
 """
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run

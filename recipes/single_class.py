@@ -4,7 +4,7 @@ Claim     the protected class 'bird' is lost, the other nine are learnt as befor
 Command   FACEGUARD_DATA=... python -m eval recipes/single_class.py --jobs 2
 Data      cifar10, all photos of 'bird' carry noise; ResNet-18
 Expect    at least three quarters of what clean photos teach over all ten classes, a fifth of what they teach about birds, which
-          takes more epochs than the other recipes have at small: 40; 20 minutes on two cores in fp32
+          takes more epochs than the other recipes have at small: 40; half an hour on two cores in fp32
 """
 
 from dataclasses import replace

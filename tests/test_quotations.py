@@ -13,7 +13,7 @@ NUMBER = re.compile(r"(?<![\d.])\d\.\d{2,4}(?![\d.])")
 SHARE = re.compile(r"(\d\.\d{2,4})\s+of\s+(?:a\s+clean\s+)?(\d\.\d{2,4})")  # of the noisy arm, of the clean one
 SEEDS = {"one seed": 1, "three seeds": 3}
 ENTRIES = {  # how a paragraph with numbers begins: the entries that they are from
-    "With everybody protected": ("cifar10-noise-types",),
+    "Fine noise has every pixel": ("cifar10-noise-types",),
     "**It needs company.**": ("face-few", "face-strength"),
     "**It is the power of": ("face-strength", "face-noise-types", "face-source-models"),
     "Asked only among the protected": ("photo-space", "noise-survival"),
