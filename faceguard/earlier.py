@@ -62,7 +62,7 @@ def own_lines(
 
 
 def _own_line(job: PhotoJob, lines: Sequence[PhotoResult], newer: bool) -> PhotoResult | None:
-    content = hash_of(job.source) if lines and job.problem is None else None
+    content = job.content if lines and job.problem is None else None
     same = [line for line in lines if content is not None and line.sha256_in == content]
     known = [line for line in lines if newer or content is None or line.sha256_in is None]
     return next(iter([*same, *(line for line in known if line.identity == job.identity)]), None)
@@ -79,7 +79,7 @@ def state(job: PhotoJob, line: PhotoResult | None, copy: Path, *, name: str, how
     if found != line.sha256_out:
         return "altered"
     same = (line.identity, line.row, line.settings) == (job.identity, row, how.digest)
-    return "intact" if same and job.problem is None and hash_of(job.source) == line.sha256_in else "outdated"
+    return "intact" if same and job.problem is None and job.content == line.sha256_in else "outdated"
 
 
 def standing(line: PhotoResult, out: Path) -> Path | None:

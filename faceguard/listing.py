@@ -8,13 +8,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from faceguard.copies import copies_among
 from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES, UNREAD_SUFFIXES
-from faceguard.manifest import MANIFEST, holds_copies
+from faceguard.manifest import MANIFEST, hash_of, holds_copies
 from faceguard.photo import LOSSLESS_SUFFIXES
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
@@ -33,6 +34,11 @@ class PhotoJob:
     relative: Path
     identity: str
     problem: str | None = None
+
+    @cached_property
+    def content(self) -> str | None:
+        """The file's SHA-256 when this was first asked, or None when it cannot be read."""
+        return hash_of(self.source)
 
 
 def list_photos(

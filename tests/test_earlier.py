@@ -181,3 +181,13 @@ def test_a_folder_in_which_every_photo_failed_is_used_again_and_anybodys_manifes
     for holder in (out, tmp_path / "hers"):
         with pytest.raises(DataError, match="already holds protected photos"):
             run(photos, holder)
+
+
+def test_going_on_reads_every_original_and_every_copy_once(
+    tmp_path: Path, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(two, tmp_path / "out")
+    read: list[Path] = []
+    monkeypatch.setattr("faceguard.manifest.file_hash", lambda path: (read.append(path), file_hash(path))[1])
+    assert run(two, tmp_path / "out", rerun="resume").resumed == 4
+    assert sorted(read) == sorted(p for p in tmp_path.rglob("*.*") if p.suffix in (".jpg", ".png"))

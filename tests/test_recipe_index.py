@@ -29,7 +29,8 @@ def test_a_row_says_what_was_measured(tmp_path):
     (row,) = (line for line in text.splitlines() if line.startswith("| [single_class]"))
     assert "Figure 2 c-d" in row
     assert (
-        "half an hour on two cores in fp32 | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; " in row
+        "half an hour on two cores in fp32 | 2026-01-02, full: 1 of 2 expectations met; 10 minutes of computing; "
+        in row
     )
     swept_row = "1 of 2 expectations met, 1 not tried, 2 runs left out; 10 minutes of computing in fp32 |"
     assert f"; 2026-01-02, small against a-network on a-set: {swept_row}" in row
