@@ -129,14 +129,15 @@ def _open(source: bytes | Path, formats: tuple[str, ...]) -> ImageFile.ImageFile
     try:
         return Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=formats)
     except DAMAGE:
-        if "AVIF" not in formats or _head(source, 12)[4:] not in (b"ftypavif", b"ftypmif1"):
+        if "AVIF" not in formats or head(source, 12)[4:] not in (b"ftypavif", b"ftypmif1"):
             raise
         # an AVIF with a damaged EXIF block cannot be opened; one with an unknown block can
         whole = source.read_bytes() if isinstance(source, Path) else source
         return Image.open(io.BytesIO(re.sub(rb"(?s)(infe.{8})Exif", rb"\1none", whole, count=1)), formats=formats)
 
 
-def _head(source: bytes | Path, size: int) -> bytes:
+def head(source: bytes | Path, size: int) -> bytes:
+    """The first ``size`` bytes of a file, or of bytes."""
     if isinstance(source, bytes):
         return source[:size]
     with source.open("rb") as file:
@@ -171,7 +172,7 @@ def _bits(image: ImageFile.ImageFile, source: bytes | Path) -> int:
     if isinstance(image, TiffImageFile):
         return int(max(image.tag_v2.get(_BITS, (1,))))
     if image.format == "AVIF":  # two flags in the configuration of its decoder
-        found = re.search(rb"(?s)av1C..(.)", _head(source, 65_536))
+        found = re.search(rb"(?s)av1C..(.)", head(source, 65_536))
         return 8 + 2 * (found[1][0] & 0x60).bit_count() if found else 8
     return int(image.info.get("bit_depth", 16 if ";16" in _rawmode(image) else 8))
 

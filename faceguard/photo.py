@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
+from faceguard.colour_profile import colours_only, described_otherwise
 from faceguard.errors import PhotoError
 from faceguard.formats import DAMAGE, FORMATS, GRAY_MODES, channels, eight_bits, opened, refuse_unsuitable
 
@@ -44,9 +45,10 @@ _EXIF_HEAD = b"Exif\0\0"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Photo:
-    """A photo in memory: ``pixels`` H x W x 3, upright RGB; ``alpha`` H x W, None when opaque; ``icc`` the RGB's profile.
+    """A photo in memory: ``pixels`` H x W x 3, upright RGB; ``alpha`` H x W, None when opaque.
 
-    ``exif`` is the EXIF block for an upright photo, without thumbnail. ``notes`` are sentences about what the file lost.
+    ``icc`` is the RGB's profile, as `colours_only` leaves it. ``exif`` is the EXIF block for an upright photo, without thumbnail.
+    ``notes`` are sentences about what the file lost.
     """
 
     pixels: NDArray[np.uint8]
@@ -70,6 +72,8 @@ def read(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> Photo:
         if further > 0:  # a phone's file with a second picture behind the photo
             notes.append(f"Only its main picture was used; it holds {further} more, such as a depth map.")
         exif = _kept_exif(image, notes)
+        if not image.info.get("icc_profile") and described_otherwise(image, path):
+            notes.append("Its colours are described in a way that is not kept, so they may look different.")
         picture, icc = _in_rgb(picture, image.info.get("icc_profile"), notes)
         pixels, alpha = channels(picture)
     return Photo(pixels=pixels, alpha=alpha, icc=icc, exif=exif, notes=tuple(notes))
@@ -168,9 +172,11 @@ def _in_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Im
         return image.convert("RGB") if converted is None else converted, None
     space = b"" if icc is None else icc[16:20]
     fits = space == b"RGB " or (image.mode not in GRAY_MODES and space not in (b"GRAY", b"CMYK"))
-    if icc is not None and not fits:
-        notes.append("Its colour profile describes other colours than RGB and was left out.")
-    return image, icc if fits else None
+    kept = colours_only(icc) if icc is not None and fits else None
+    if icc is not None and kept is None:
+        why = "is damaged" if fits else "describes other colours than RGB"
+        notes.append(f"Its colour profile {why} and was left out.")
+    return image, kept
 
 
 def _through_profile(image: Image.Image, icc: bytes) -> Image.Image | None:

@@ -1,12 +1,15 @@
 """CMYK and colour profiles: what is converted, what is kept, and what is said of it."""
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from test_photo import encoded, picture, read_bytes
+
+from faceguard.colour_profile import colours_only
 
 THROUGH_PROFILE = "Its CMYK colours were converted to RGB through their profile."
 PLAIN = "Its CMYK colours were converted to RGB without a usable profile, so they may look different."
@@ -66,7 +69,7 @@ def test_a_ycck_jpeg_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_the_profile_of_rgb_is_kept(tmp_path: Path, form: str) -> None:
     photo = read_bytes(tmp_path, encoded(Image.fromarray(picture()), form, icc_profile=SRGB))
-    assert photo.icc == SRGB and photo.notes == ()
+    assert photo.icc == colours_only(SRGB) and photo.notes == ()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
@@ -78,7 +81,7 @@ def test_a_profile_for_gray_levels_is_left_out_and_named(tmp_path: Path, mode: s
 
 
 def test_an_rgb_profile_of_a_gray_photo_is_kept(tmp_path: Path) -> None:
-    assert read_bytes(tmp_path, encoded(Image.new("L", (9, 9), 70), "PNG", icc_profile=SRGB)).icc == SRGB
+    assert read_bytes(tmp_path, encoded(Image.new("L", (9, 9), 70), "PNG", icc_profile=SRGB)).icc == colours_only(SRGB)
 
 
 @pytest.mark.parametrize("space", [b"GRAY", b"CMYK"])
@@ -87,3 +90,29 @@ def test_a_profile_of_other_colours_is_not_written_onto_rgb(tmp_path: Path, spac
     for form in ("JPEG", "WEBP"):
         photo = read_bytes(tmp_path, encoded(Image.fromarray(picture()), form, icc_profile=icc))
         assert photo.icc is None and len(photo.notes) == 1
+
+
+def undeclared(kind: str) -> bytes:
+    """A photo that describes its colours without an ICC profile."""
+    image = Image.fromarray(picture())
+    if kind == "Adobe RGB's R03":
+        exif = Image.Exif()
+        exif.get_ifd(ExifTags.IFD.Exif).update({0xA001: 65_535, ExifTags.IFD.Interop: {1: "R03"}})
+        return encoded(image, "JPEG", exif=exif.tobytes())
+    if kind == "P3 in nclx":
+        return encoded(image, "AVIF").replace(b"colrnclx\0\x01\0\x0d", b"colrnclx\0\x0c\0\x10")
+    name, data = (b"gAMA", struct.pack(">I", 100_000)) if kind == "gAMA 1" else (b"cICP", bytes([9, 16, 0, 1]))
+    plain = encoded(image, "PNG")
+    chunk = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return plain[:33] + chunk + plain[33:]  # behind the header
+
+
+@pytest.mark.parametrize("kind", ["Adobe RGB's R03", "P3 in nclx", "gAMA 1", "cICP"])
+def test_colours_that_are_described_without_a_profile_are_named(tmp_path: Path, kind: str) -> None:
+    said = "Its colours are described in a way that is not kept, so they may look different."
+    assert read_bytes(tmp_path, undeclared(kind)).notes == (said,)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_ordinary_colours_are_not(tmp_path: Path, form: str) -> None:
+    assert read_bytes(tmp_path, encoded(Image.fromarray(picture()), form)).notes == ()

@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from test_colour_profile import KEPT
 
 from faceguard import photo, protect
 from faceguard.bank import NoiseBank
@@ -21,7 +22,6 @@ from faceguard.faces import add_levels, alignment, crop, noise_levels
 from faceguard.finder import find
 from faceguard.listing import PhotoJob, list_photos
 from faceguard.manifest import MANIFEST, PhotoResult
-from faceguard.photo import Photo
 from faceguard.protect import Protection
 
 ROWS = {"anna": 0, "ben": 1}
@@ -179,10 +179,10 @@ def test_a_gray_photo_is_protected_with_a_note_that_its_noise_has_colours(
 
 def test_alpha_and_colour_profile_survive_protection(tmp_path: Path) -> None:
     alpha = face()[..., 0]
-    photo.write(Photo(pixels=face(), alpha=alpha, icc=b"profile"), tmp_path / "1.png")
+    photo.write(photo.Photo(pixels=face(), alpha=alpha, icc=KEPT), tmp_path / "1.png")
     run(tmp_path / "1.png", tmp_path / "out")
     back = photo.read(tmp_path / "out" / "1.png")
-    assert back.alpha is not None and np.array_equal(back.alpha, alpha) and back.icc == b"profile"
+    assert back.alpha is not None and np.array_equal(back.alpha, alpha) and back.icc == KEPT
 
 
 def test_a_file_that_breaks_the_budget_is_removed_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
