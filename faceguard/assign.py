@@ -1,6 +1,7 @@
 """Who gets which row of a noise bank."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -22,7 +23,8 @@ def assign_rows(
     """Which row each new identity gets.
 
     * ``round-robin``: in the order of the names; rows repeat only when there are more identities than rows.
-    * ``random``: a hash of the seed and the name alone, so that a person keeps the row whoever else is there.
+    * ``random``: a hash of the seed and the name alone, so that a person keeps the row whoever else is there, also where a
+      file system writes the name's accents in another Unicode form.
     * ``nearest``: the source identity whose centroid of source-model features has the largest cosine to the identity's own
       (the paper's class matching); needs ``faces``. Several identities may share a row.
 
@@ -35,7 +37,7 @@ def assign_rows(
     if how == "round-robin":
         return {name: i % len(bank) for i, name in enumerate(names)}
     if how == "random":
-        return {name: derive_seed(seed, "row", name) % len(bank) for name in names}
+        return {name: derive_seed(seed, "row", _composed(name)) % len(bank) for name in names}
     if how != "nearest":
         raise BankError(f"Assignment {how!r} is unknown; use nearest, random or round-robin.")
     if faces is None or bank.centroids is None:
@@ -46,7 +48,23 @@ def assign_rows(
 
 def strangers(bank: NoiseBank, jobs: Sequence[PhotoJob]) -> list[str]:
     """Whoever the ``jobs`` show and no row of the ``bank`` was learnt for, in order."""
-    return sorted({job.identity for job in jobs} - set(bank.identities))
+    learnt = own_rows(bank)
+    return sorted({job.identity for job in jobs if _composed(job.identity) not in learnt})
+
+
+def own_rows(bank: NoiseBank) -> dict[str, int]:
+    """Whom the rows of a class-wise bank were learnt for, in Unicode's composed form (NFC), and which rows."""
+    return {_composed(name): row for row, name in enumerate(bank.identities)}
+
+
+def named_rows(bank: NoiseBank, drawn: Mapping[str, int]) -> dict[str, int]:
+    """The rows ``drawn`` for some people, but their own for those whom the bank names."""
+    learnt = own_rows(bank)
+    return {name: learnt.get(_composed(name), row) for name, row in drawn.items()}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def assign_to_photos(
@@ -62,8 +80,7 @@ def assign_to_photos(
     names = sorted({job.identity for job in jobs})
     if how != "nearest":
         rows = assign_rows(bank, names, how, seed=seed)
-        learnt = set(bank.identities) if named and how == "random" else set()
-        return rows | {name: bank.identities.index(name) for name in names if name in learnt}
+        return named_rows(bank, rows) if named and how == "random" else rows
     photos = [(job.relative.as_posix(), job) for job in jobs if job.problem is None]
     records = [Record(key, job.identity, partial(decode_image, job.source, key), job.source) for key, job in photos]
     try:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from faceguard import readers
-from faceguard.assign import assign_rows
+from faceguard.assign import assign_rows, named_rows
 from faceguard.audit_pictures import show_noise
-from faceguard.bank import NoiseBank
+from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.controls import random_bank
 from faceguard.copies import copies_among
 from faceguard.decode import decode_image
@@ -90,7 +90,8 @@ def gather(
     """
     records, unlisted = _own_records(photos, size)
     people = list(dict.fromkeys(record.identity for record in records))
-    rows = assign_rows(bank, people, "round-robin", seed=seed)
+    in_turn = assign_rows(bank, people, "round-robin", seed=seed)
+    rows = in_turn if name == SHIPPED else named_rows(bank, in_turn)  # as protect gives them
     arms, failures = _own_arms(records, bank, rows, upload, seed, progress)
     failures = unlisted + failures
     _refuse_few(arms["clean"], people, size, failures)

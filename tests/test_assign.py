@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceguard.assign import assign_rows, assign_to_photos
+from faceguard.assign import assign_rows, assign_to_photos, strangers
 from faceguard.bank import NoiseBank, default_bank
 from faceguard.errors import BankError, DataError
 from faceguard.identification import centroids
@@ -136,3 +138,13 @@ def test_a_folder_name_that_is_no_valid_text_gets_a_row_by_its_bytes():
     assert assign_rows(plain_bank(7), [name], "random", seed=5) == {name: expected % 7}
     valid = int.from_bytes(hashlib.sha256("5/row/\u00e9ric".encode()).digest()[:8], "big") >> 1
     assert assign_rows(plain_bank(7), ["\u00e9ric"], "random", seed=5) == {"\u00e9ric": valid % 7}
+
+
+@pytest.mark.parametrize("name", ["Jos\u00e9", "Zo\u00eb"])
+def test_a_name_has_one_row_in_either_unicode_form(name):
+    """A keyboard writes an accent composed, some file systems keep it apart."""
+    apart = unicodedata.normalize("NFD", name)
+    bank = replace(plain_bank(40), identities=(*map(str, range(39)), apart))
+    assert apart != name and strangers(bank, jobs_of(name, apart, "anna")) == ["anna"]
+    assert set(assign_to_photos(bank, jobs_of(name, apart), "random", seed=0, named=True).values()) == {39}
+    assert len({row for one in (name, apart) for row in assign_rows(bank, [one], "random", seed=0).values()}) == 1

@@ -179,6 +179,14 @@ def test_the_others_are_clean_in_every_arm_and_the_users_photos_are_not(people, 
     assert found.protected == found.test.names[:2]
 
 
+def test_a_bank_of_ones_own_puts_on_people_the_rows_that_protect_would(people, strangers):
+    bank, names = coarse_bank(), sorted(path.name for path in people.iterdir())
+    own = replace(bank, identities=("row 0", "row 1", names[1]))  # learnt for the second person last
+    moved = replace(bank, rows=bank.rows[[0, 2, 1]])
+    found = [gathered(people, one, others=strangers).train["error-minimizing"].pixels for one in (own, moved, bank)]
+    assert (found[0] == found[1]).all() and (found[0] != found[2]).any()
+
+
 @pytest.mark.parametrize(("photos", "words"), [(4, "5 usable photos of each person"), (1, "(synthetic-000 1,")])
 def test_too_few_photos_are_a_sentence(tmp_path, photos, words):
     few = write_faces(tmp_path / "few", identities=2, photos=photos)
