@@ -6,11 +6,10 @@ sentence. Paths are relative to what was named, with forward slashes, so a repor
 H x W photo, S size of the noise bank's rows.
 """
 
-import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -19,13 +18,13 @@ from numpy.typing import NDArray
 
 from faceguard import photo
 from faceguard.bank import NoiseBank
-from faceguard.earlier import own_lines
-from faceguard.errors import DataError, PhotoError
+from faceguard.errors import PhotoError
 from faceguard.faces import alignment, footprint, level_budget
 from faceguard.finder import FoundFace, find
 from faceguard.listing import PhotoJob, list_photos
-from faceguard.manifest import MANIFEST, PhotoResult, read_results
+from faceguard.manifest import MANIFEST, read_results
 from faceguard.outputs import write_json
+from faceguard.pairs import copies_in, pair
 from faceguard.quality import quality
 from faceguard.survival import correlation, face_change
 
@@ -102,70 +101,24 @@ def check_photos(
 ) -> CheckReport:
     """Compare every photo of ``originals``, a folder or file, with its copy in ``protected``.
 
-    Copies are found by ``protected/manifest.jsonl``; those it does not name by the same path, then by the same path with
-    another ending, where only one fits. ``progress`` gets each result and how many there will be. Raises DataError when
-    there are no originals, ``protected`` does not exist, or the two are one folder.
+    `faceguard.pairs` says which copy is whose, and which are nobody's; of one file's, no other is asked for. ``progress`` gets
+    each result and how many there will be. Raises DataError when there are no originals, ``protected`` does not exist, or
+    the two are one folder.
     """
-    jobs, copies = list_photos(originals, out=protected), _copies(originals, protected)
+    jobs, copies = list_photos(originals, out=protected), copies_in(protected, originals)
     written = read_results((protected if protected.is_dir() else protected.parent) / MANIFEST)
-    sources = [job.relative.as_posix() for job in jobs]
-    lines = {line.source: line for line in written}
-    lines |= {line.source: line for line in own_lines(jobs, written) if line is not None}
-    outputs = _outputs(sources, copies, lines, both_files=originals.is_file() and protected.is_file())
+    pairs = pair(jobs, copies, written, both_files=originals.is_file() and protected.is_file())
     rows = {str(line.output): line.row for line in written}
     checks = []
-    for job, source in zip(jobs, sources, strict=True):
-        output = outputs.get(source, "")
-        reason = _missing(lines.get(source), output)
-        named = PhotoCheck(source=source, output=output or None, status="missing", reason=reason)
+    for job in jobs:
+        source = job.relative.as_posix()
+        output = pairs.outputs.get(source, "")
+        named = PhotoCheck(source=source, output=output or None, status="missing", reason=pairs.why_missing(source))
         checks.append(_check(named, job, copies[output], bank, rows.get(output)) if output in copies else named)
         if progress is not None:
             progress(checks[-1], len(jobs))
-    unmatched = tuple(sorted(copies.keys() - set(outputs.values())))
+    unmatched = () if originals.is_file() else pairs.unmatched(copies)
     return CheckReport(budget=level_budget(bank.epsilon), photos=tuple(checks), unmatched=unmatched)
-
-
-def _copies(originals: Path, protected: Path) -> dict[str, PhotoJob]:
-    """Relative path -> file, of every photo in ``protected``; only these are ever opened, whatever a manifest says."""
-    if not protected.exists():
-        raise DataError(f"{protected} does not exist; name the folder that faceguard protect wrote.")
-    try:
-        return {job.relative.as_posix(): job for job in list_photos(protected, out=originals, copies=True)}
-    except DataError:
-        if not os.access(protected, os.R_OK | os.X_OK):
-            raise
-        return {}  # a run in which every photo failed leaves its manifest alone
-
-
-def _outputs(
-    sources: Sequence[str], copies: Collection[str], lines: Mapping[str, PhotoResult], *, both_files: bool
-) -> dict[str, str]:
-    """Source -> output: as the manifest has it, then by path wherever exactly one of each fits."""
-    if both_files:
-        return dict(zip(sources, copies, strict=True))
-    known = {source: lines[source] for source in sources if source in lines}
-    found = {source: str(line.output) for source, line in known.items() if line.status == "protected"}
-    for of_source, of_output in ((str, str), (str, _without_suffix), (_without_suffix, _without_suffix)):
-        ours, theirs = defaultdict(list), defaultdict(list)
-        for source in sources:
-            if source not in known and source not in found:
-                ours[of_source(source)].append(source)
-        for output in set(copies) - set(found.values()):
-            theirs[of_output(output)].append(output)
-        found |= {ours[key][0]: theirs[key][0] for key in ours if len(ours[key]) == len(theirs.get(key, ())) == 1}
-    return found
-
-
-def _without_suffix(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
-
-
-def _missing(line: PhotoResult | None, output: str) -> str:
-    if output:
-        return f"The manifest names {output}, and there is no such photo; protect it again."
-    if line is not None:
-        return f"It was not protected: {line.reason}"
-    return "No copy of it was found; protect it, or name the folder that holds its copy."
 
 
 def _check(named: PhotoCheck, job: PhotoJob, copy: PhotoJob, bank: NoiseBank, row: int | None) -> PhotoCheck:
