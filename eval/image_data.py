@@ -74,13 +74,18 @@ class StudyImages:
         return True
 
     def photos_of(self, run: Run) -> tuple[str, Faces, Faces]:
-        """A run's set by name, its training and clean test photos without noise, with the class that is joined to it."""
+        """A run's set by name, its training and clean test photos without noise, with the class that is joined to it.
+
+        Of that class as many as any other has at most: a class of ten times the photos is recognized for its number alone.
+        """
         name, train, test = self.set_of(run.data)
         if run.joined is None:
             return name, train, test
         other, joined = run.joined
         _, more, more_test = self.set_of(other)
-        return name, merge(train, more.of([joined])), merge(test, more_test.of([joined]))
+        pairs = ((train, more), (test, more_test))
+        merged, merged_test = (merge(own, _no_more(other.of([joined]), own)) for own, other in pairs)
+        return name, merged, merged_test
 
     def training(self, run: Run) -> Faces:
         """The photos that a run trains on."""
@@ -167,3 +172,8 @@ class StudyImages:
             limits = {"classes": size.classes, "photos": size.photos, "test_photos": size.test_photos}
             self._sets[name] = load_set(name, self.folder, size=size.pixels, **limits)
         return self._sets[name]
+
+
+def _no_more(joined: Faces, others: Faces) -> Faces:
+    """The first photos of the class ``joined``, as many as the largest class of the ``others`` has."""
+    return joined.take(np.arange(min(len(joined), int(np.bincount(others.labels).max()))))

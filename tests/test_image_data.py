@@ -129,7 +129,7 @@ def test_triggered_photos_carry_the_row_of_the_class_they_are_labelled_with(imag
 
 def test_a_class_of_another_set_joins_with_the_rows_it_has_there(tmp_path):
     write_set(tmp_path, "cifar10", CIFAR)
-    write_set(tmp_path, "cifar100", fruit := [f"fruit {i}" for i in range(10)])
+    write_set(tmp_path, "cifar100", fruit := [f"fruit {i}" for i in range(10)], photos=3)
     study = images(tmp_path, tmp_path / "noises")
     run = Run(
         data="cifar100",
@@ -139,6 +139,7 @@ def test_a_class_of_another_set_joins_with_the_rows_it_has_there(tmp_path):
     )
     change, train = changes(study, run)
     assert train.names == (*fruit, "ship")
+    assert set(np.bincount(train.labels)) == {3}, "a class of more photos would be recognized for its number alone"
     assert np.array_equal(np.abs(change).max((1, 2, 3)) > 0, train.labels == 10)
 
 

@@ -58,6 +58,19 @@ def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_paper
     assert (one.pgd_steps, 255 * one.step_size) == (1, pytest.approx(1.6))
 
 
+@pytest.mark.parametrize(("form", "least"), [("class-wise", 0.8), ("sample-wise", 0.9)])
+def test_error_maximizing_noise_ends_where_the_authors_public_code_does(form, least):
+    """Their scripts' universal_stop_error; at any lower error the network still names most photos."""
+    for scale in ("small", "full"):
+        found = settings_of(ImageNoise(kind="error-maximizing", form=form), size_of("cifar10", scale))
+        assert not found.reached(least - 0.01) and found.reached(least + 0.01)
+
+
+def test_whatever_a_noise_says_of_the_source_and_of_patches_reaches_algorithm_1():
+    found = settings_of(ImageNoise(learning_rate=0.1, weight_decay=5e-5, patch=16), size_of("cifar10", "small"))
+    assert (found.learning_rate, found.weight_decay, found.patch) == (0.1, 5e-5, 16)
+
+
 def test_equation_5_is_refused_for_error_maximizing_noise():
     noise = ImageNoise(kind="error-maximizing", solver="penalty")
     with pytest.raises(
