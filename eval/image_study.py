@@ -31,9 +31,9 @@ class ImageNoise:
     classes by ``rows_of``: pairs of this set's class and that set's. With ``random_phases`` the rows keep their power at every
     frequency and nothing else of what was learnt (``controls.phase_randomized``).
 
-    What the authors' public code does otherwise than the paper: ``original`` drops negative noise when it is applied, and draws random noise between 0 and epsilon,
-    ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos although the
-    noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
+    What the authors' public code does otherwise than the paper: ``original`` drops negative noise, and draws random noise in
+    [0, epsilon], ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos
+    although the noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
     The trainer's seed moves ``seed``: `Run.repeated`.
     """
 

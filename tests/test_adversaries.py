@@ -23,7 +23,7 @@ from faceguard.identification import embed
 from faceguard.identities import split
 from faceguard.published import PUBLISHED
 from faceguard.recognizer import build
-from faceguard.runs import save_run
+from faceguard.runs import load_model, save_run
 from faceguard.train import Epoch, TrainSettings
 
 TRAIN = TrainSettings(epochs=2, batch_size=8)
@@ -152,3 +152,11 @@ def test_published_weights_that_are_absent_are_a_sentence(monkeypatch, tmp_path,
             FineTuned(weights=name).fingerprint()
         with pytest.raises(RunError, match="are not on this machine"):
             Frozen(weights=name).attack(FABRIC, *faces, seed=0)
+
+
+def test_fine_tuning_starts_from_the_weights_that_it_names(faces, data):
+    still = TrainSettings(epochs=1, batch_size=8, learning_rate=1e-12)
+    found = FineTuned(weights="run", train=still).located(data).attack(FABRIC, *faces, seed=0)
+    before = load_model(str(data / "run")).features.parameters()
+    for one, other in zip(found.embedder.features.parameters(), before, strict=True):
+        torch.testing.assert_close(one, other)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from eval import banks
+from eval.augmentations import MixUp
 from eval.cells import cell_hash, run_cell
+from eval.preprocessing import Grayscale
 from faceguard import __version__
 from faceguard.adversary import Scratch
 from faceguard.countermeasure import Countermeasure
@@ -131,3 +133,19 @@ def test_what_a_gpu_computes_is_not_taken_for_what_a_processor_does(monkeypatch)
     before = hashlib.sha256(repr((banks.LEARNT, __version__, ("noise", 1), "digest", "fp32")).encode())
     assert here[1] == f"{before.hexdigest()[:16]}.safetensors"  # as banks were named before devices were
     assert all(one != other for one, other in zip(names(on("cuda")), here, strict=True))
+
+
+@pytest.mark.parametrize("against", [Grayscale(), MixUp()])
+def test_a_cell_prepares_views_and_changes_as_its_countermeasure_says(against, tmp_path, monkeypatch):
+    seen, attack = {}, Scratch.attack
+
+    def look(self, fabric, train, test, **more):
+        seen.update(train=train.pixels, test=test.pixels, change=more["change_batch"])
+        return attack(self, fabric, train, test, **more)
+
+    monkeypatch.setattr(Scratch, "attack", look)
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+    run_cell(make_fabric(device="cpu"), train, test, ADVERSARY, against, seed=0, lfw=None, folder=tmp_path)
+    assert np.array_equal(seen["train"], against.prepare(train, seed=0).pixels)
+    assert np.array_equal(seen["test"], against.view(test).pixels)
+    assert seen["change"] == (against.batch if against.name == "mixup" else None)

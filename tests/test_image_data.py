@@ -226,3 +226,10 @@ def test_random_phases_keep_a_learnt_banks_power_and_are_not_learnt_again(image_
     assert (turned.rows != learnt.rows).any()
     power, kept = (bank.delta(range(10)).pow(2).mean((1, 2, 3)).sqrt() for bank in (learnt, turned))
     torch.testing.assert_close(kept, power, rtol=0.02, atol=0)
+
+
+def test_one_sided_random_noise_is_drawn_between_nothing_and_epsilon(image_data, tmp_path):
+    """As in the authors' public code; to drop the negatives of the usual draw would leave half of it at zero."""
+    noise = ImageNoise(kind="random", form="sample-wise", original=True)
+    found = levels(images(image_data, tmp_path).bank(noise, "cifar10")[0], noise, np.arange(20), 32)
+    assert (found.min(), found.max()) == (0, 8) and found.mean() == pytest.approx(4, abs=0.1)

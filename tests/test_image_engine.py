@@ -10,6 +10,7 @@ from images import CIFAR, image_data, image_study, write_set, write_split  # noq
 
 import eval.image_data
 from eval.experiment import load_recipe
+from eval.image_engine import loaded
 from eval.image_study import NOISES_OF_A_SEED, ImageNoise, ImageStudy, Run
 from eval.ledger import page, record
 
@@ -205,3 +206,33 @@ def test_an_adversary_for_a_recipe_without_any_is_refused(image_study, every_set
     code, _, err = image_study(ROOT / "recipes" / f"{recipe}.py", "--adversary", "resnet-18", folder=every_set)
     assert code == 2
     assert "only face studies have adversaries" in err
+
+
+def test_a_run_trains_its_own_network_with_its_own_countermeasure(image_study, monkeypatch):
+    seen = set()
+
+    def look(_, train, test, adversary, against, **more):
+        seen.add((adversary.network, against.name))
+        return {"seconds": 0.0}
+
+    monkeypatch.setattr("eval.image_engine.run_cell", look)
+    text = TINY.replace("Run(countermeasure=", 'Run(network="vgg-11", countermeasure=')
+    assert image_study(text, "--only", "[cg]*")[0] == 0
+    assert seen == {("resnet-18", "none"), ("vgg-11", "grayscale")}
+
+
+def test_a_network_that_takes_every_trigger_for_its_class_has_an_attack_success_of_one(
+    image_study, tmp_path, monkeypatch
+):
+    """And where it names the clean photos as well, it is right about all of them."""
+
+    def follows(plan, job, **_):
+        images = loaded(plan)
+        labels = images.testing(images.study.runs[job.run].repeated(job.seed)).labels
+        return {"predictions": labels[None], "losses": np.zeros(1), "seconds": 1.0}
+
+    monkeypatch.setattr("eval.image_outcome.cell_of", follows)
+    monkeypatch.setattr("eval.image_engine.compute", lambda *_, **__: 0.0)
+    image_study(TINY)
+    noisy = result(tmp_path)["runs"]["noisy"]
+    assert (noisy["attack_success"]["mean"], noisy["accuracy"]["last"]["mean"]) == (1, 1)

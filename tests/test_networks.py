@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torchvision import models
 
 from eval.networks import NETWORKS, build_network
@@ -85,3 +86,14 @@ def test_pictures_too_small_for_vgg_are_a_sentence():
 def test_an_unknown_network_is_a_sentence():
     with pytest.raises(RunError, match="vgg-11, resnet-18, resnet-50, densenet-121"):
         build_network("alexnet", classes=3, size=32, seed=0)
+
+
+@pytest.mark.parametrize(("name", "side"), [("resnet-18", 4), ("resnet-50", 4), ("densenet-121", 4), ("vgg-11", 2)])
+def test_32_pixels_keep_the_places_that_they_have_on_cifar(name, side):
+    """Neither stride nor pooling in the stem, which no count of weights would show; VGG-11 pools after every stage."""
+    network, sides = build_network(name, classes=10, size=32, width=8, seed=0).eval(), []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _module, _given, made: sides.append(made.shape[-1]))
+    network(torch.rand(1, 3, 32, 32))
+    assert (sides[0], sides[1], sides[-1]) == (32, 16 if name == "vgg-11" else 32, side)

@@ -2,8 +2,12 @@
 
 import torch
 
+from eval.image_noise import learn
+from eval.image_scales import size_of
+from eval.image_study import ImageNoise
 from eval.penalty import RATE, penalized
-from faceguard.noise import NoiseSettings
+from faceguard.noise import NoiseSettings, pgd
+from tests.small import tiny_faces
 
 SETTINGS = NoiseSettings(epsilon=8 / 255, pgd_steps=5)
 PHOTO, LABEL = torch.full((2, 3, 4, 4), 0.5), torch.tensor([1, 1])
@@ -42,3 +46,13 @@ def test_a_patch_is_solved_for_as_well():
     settings = NoiseSettings(epsilon=8 / 255, pgd_steps=20, patch=2)
     found = penalized(lambda x: scores(1e4 * (x - 0.6).sum((1, 2, 3))), PHOTO, LABEL, patches, settings)
     assert torch.equal(found, torch.full_like(patches, settings.epsilon))
+
+
+def test_a_noise_that_names_equation_5_is_learnt_with_it(monkeypatch):
+    solved = []
+    monkeypatch.setattr(
+        "eval.image_noise.generate", lambda *_, solve, **__: solved.append(solve) or torch.zeros(18, 3, 8, 8)
+    )
+    for solver in ("penalty", "pgd"):
+        learn(None, tiny_faces(), ImageNoise(form="sample-wise", solver=solver), size_of("cifar10", "smoke"))
+    assert solved == [penalized, pgd]

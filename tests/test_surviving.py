@@ -9,7 +9,7 @@ from commands import coarse_bank
 from PIL import Image
 
 import eval.__main__ as harness
-from eval.surviving import COMPRESSED_FACE, FACE, LOSSLESS, QUALITY, SCALE, SurvivalStudy, survive
+from eval.surviving import COMPRESSED_FACE, FACE, LOSSLESS, QUALITY, SCALE, SurvivalStudy, _bounded, survive
 from faceguard.errors import DataError
 
 FEW = {"qualities": (30, 95), "scales": (0.5,), "face_sizes": (40, 5000)}
@@ -48,6 +48,8 @@ def test_the_curves_hold_every_point_for_photos_with_a_face_and_coarse_noise_sur
     assert coarse[LOSSLESS]["1"]["photos"] == 2
     assert coarse[LOSSLESS]["1"]["median"] > 0.8
     assert coarse[QUALITY]["95"]["median"] > coarse[QUALITY]["30"]["median"]
+    assert coarse[COMPRESSED_FACE]["40"]["median"] < coarse[FACE]["40"]["median"]
+    assert max(_bounded(np.zeros((3200, 800, 3), np.uint8)).shape) == 1600
     for curve, point in ((QUALITY, "30"), (SCALE, "0.5"), (FACE, "40")):
         assert coarse[curve][point]["median"] > fine[curve][point]["median"] + 0.1
 
