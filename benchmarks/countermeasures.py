@@ -1,15 +1,13 @@
 """What a countermeasure in the loop costs: one epoch of ``fit`` with it over one without, on a small network and photos.
 
 Adversarial training and UEraser pass the network several times by definition; their reference is those bare passes on
-ready tensors, for UEraser on candidates made as its authors make them, with kornia (which draws one of TrivialAugment's
-operations for a whole batch). Beside it stands, without a limit, UEraser over the network's passes alone.
+ready tensors, for UEraser on its candidates. Beside it stands, without a limit, UEraser over the network's passes alone.
 Countermeasures on stored photos work once before a training and cost the loop nothing.
 """
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.generation import IDENTITIES, bare_step, random_batches, random_faces
 from benchmarks.measure import REPETITIONS, Comparison, compare, take_turns
-from eval.adversarial import UEraser
+from eval.adversarial import UEraser, augmented
 from eval.countermeasures import COUNTERMEASURES
 from faceguard.device import make_fabric
 from faceguard.recognizer import Recognizer, build
@@ -105,22 +103,9 @@ def forwards(model: nn.Module, x: Tensor, _: Tensor) -> None:
 
 @torch.no_grad()
 def augmented_forwards(model: nn.Module, x: Tensor, _: Tensor) -> None:
-    """UEraser's passes on its authors' augmentations."""
+    """UEraser's passes on its augmentations."""
     for _candidate in range(CANDIDATES):
-        model(authors_policy()(x))
-
-
-@cache
-def authors_policy() -> nn.Module:
-    """UEraser's policy on CIFAR-10, from kornia's parts."""
-    import kornia.augmentation as augment
-
-    return nn.Sequential(
-        augment.RandomPlasmaBrightness(roughness=(0.3, 0.7), intensity=(0.5, 1.0), p=0.5),
-        augment.RandomPlasmaContrast(roughness=(0.3, 0.7), p=0.5),
-        augment.RandomChannelShuffle(p=0.5),
-        augment.auto.TrivialAugment(),
-    )
+        model(augmented(x))
 
 
 def _recognizer(loop: Loop) -> Recognizer:

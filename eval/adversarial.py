@@ -10,17 +10,14 @@ B batch, K identities, C candidates, S x S pixels.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eval.operations import NAMES, operate
 from faceguard.countermeasure import Countermeasure
 from faceguard.noise import NoiseSettings, pgd
-
-MAPS = 64  # plasma maps a batch
-TRIVIAL = torch.tensor([i for i, name in enumerate(NAMES) if name != "Invert"])  # TrivialAugment's operations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,76 +58,52 @@ class UEraser(Countermeasure):
     """Train on the augmentation of each photo that has the largest loss among ``candidates`` (Qin et al. 2023).
 
     So in the first ``search`` of the training, 60 of the authors' 200 epochs; later on any augmentation of each photo.
-    Their policy on CIFAR-10: brightness and contrast along plasma maps (roughness 0.3 to 0.7, intensity 0.5 to 1) and a
-    shuffle of the channels, each with probability ``chance``; then one operation of TrivialAugment's (Müller and Hutter
-    2021) at a random strength. ``search`` 0 is their UEraser-Lite, 1 their UEraser-Max. They backpropagate through all
-    candidates in train mode; here the choice is made first, and the training step then sees the chosen ones.
+    Their policy on CIFAR-10 is `policy`. ``search`` 0 is their UEraser-Lite, 1 their UEraser-Max. They backpropagate through
+    all candidates in train mode; here the choice is made first, and the training step then sees the chosen ones.
     """
 
     name: str = field(default="ueraser", init=False)
     candidates: int = 5
     search: float = 0.3
-    chance: float = 0.5
 
     def problems(self) -> list[str]:
-        """No candidate, or a share or probability that is none."""
+        """No candidate, or a share that is none."""
         wrong = [] if self.candidates >= 1 else [f"candidates must be at least 1, not {self.candidates}"]
-        return wrong + [
-            f"{name} must lie between 0 and 1, not {getattr(self, name)}"
-            for name in ("search", "chance")
-            if not 0 <= getattr(self, name) <= 1
-        ]
+        return wrong + ([] if 0 <= self.search <= 1 else [f"search must lie between 0 and 1, not {self.search}"])
 
     @torch.no_grad()
     def batch(self, model: nn.Module, x: Tensor, y: Tensor, done: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Every photo's candidate with the largest loss, or later on its only one, in whole levels of 255."""
-        count = self.candidates if done < self.search else 1
-        candidates = self.augment(x.contiguous().repeat(count, 1, 1, 1)).unflatten(0, (count, len(x)))
-        if count == 1:
+        """Every photo's candidate with the largest loss, or later on its only one."""
+        candidates = torch.stack([augmented(x) for _ in range(self.candidates if done < self.search else 1)])
+        if len(candidates) == 1:
             return candidates[0], y
         with untouched(model):
             losses = torch.stack([F.cross_entropy(model(each), y, reduction="none") for each in candidates])
         return candidates[losses.argmax(0), torch.arange(len(x), device=x.device)], y
 
-    def augment(self, x: Tensor) -> Tensor:
-        """Pixels B x 3 x S x S in [0, 1] to the same, each photo with draws of its own; x itself may change."""
-        maps = plasma(x)
-        some = self._drawn(x).nonzero().squeeze(1)
-        amount = 1 + torch.rand(len(some), 1, 1, 1, device=x.device)
-        lighter = (_pick(maps, x, len(some)) - 0.5).mul_(amount).add_(x.index_select(0, some)).clamp_(0, 1)
-        x.index_copy_(0, some, lighter)
-        some = self._drawn(x).nonzero().squeeze(1)
-        sharper = _pick(maps, x, len(some)).mul_(4).mul_(x.index_select(0, some) - 0.5).add_(0.5).clamp_(0, 1)
-        x.index_copy_(0, some, sharper)
-        order = torch.rand(len(x), 3, device=x.device).argsort(1)
-        order[~self._drawn(x)] = torch.arange(3, device=x.device)
-        place = order + 3 * torch.arange(len(x), device=x.device)[:, None]
-        shuffled = x.flatten(0, 1).index_select(0, place.flatten()).view_as(x)
-        operation, strength = TRIVIAL[torch.randint(len(TRIVIAL), (len(x),))], 2 * torch.rand(len(x)) - 1
-        return operate(shuffled.mul_(255).round_().to(torch.uint8), operation, strength).to(x.dtype).div_(255)
 
-    def _drawn(self, x: Tensor) -> Tensor:
-        return torch.rand(len(x), device=x.device) < self.chance
-
-
-def plasma(x: Tensor) -> Tensor:
-    """``MAPS`` fractal maps by the diamond-square algorithm, MAPS x S x S in [0, 1], of roughness 0.3 to 0.7.
-
-    Each channel of each photo picks one of them: to make a map for each would cost more than the network's passes.
-    """
-    from kornia.contrib import diamond_square
-
-    size = x.shape[-1]
-    roughness = 0.3 + 0.4 * torch.rand(MAPS, device=x.device)
+def augmented(x: Tensor) -> Tensor:
+    """Pixels B x 3 x S x S in [0, 1] to the same by UEraser's policy."""
     with torch.autocast(x.device.type, enabled=False):
-        made: Tensor = diamond_square((MAPS, 1, size, size), roughness, device=x.device, dtype=x.dtype)
-    return made[:, 0].contiguous()
+        changed: Tensor = policy()(x.contiguous())
+    return changed.clamp(0, 1)
 
 
-def _pick(maps: Tensor, x: Tensor, count: int) -> Tensor:
-    """One of the maps for every channel of ``count`` photos, count x 3 x S x S."""
-    drawn = torch.randint(len(maps), (3 * count,), device=maps.device)
-    return maps.index_select(0, drawn).view(count, *x.shape[1:])
+@cache
+def policy() -> nn.Module:
+    """UEraser's augmentations on CIFAR-10, kornia's as its authors take them.
+
+    Brightness and contrast along plasma maps and a shuffle of the channels, for half of the photos each; then one operation
+    of TrivialAugment's at a strength of each photo's own, which kornia draws for the whole batch.
+    """
+    import kornia.augmentation as augment
+
+    return nn.Sequential(
+        augment.RandomPlasmaBrightness(roughness=(0.3, 0.7), intensity=(0.5, 1.0), p=0.5),
+        augment.RandomPlasmaContrast(roughness=(0.3, 0.7), p=0.5),
+        augment.RandomChannelShuffle(p=0.5),
+        augment.auto.TrivialAugment(),
+    )
 
 
 @contextmanager

@@ -24,13 +24,12 @@ from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError
 from faceguard.faces import add_levels
 from faceguard.identities import Faces
-from faceguard.noise import Form, NoiseSettings, Round, Solve, generate, pgd, random_noise
+from faceguard.noise import NoiseSettings, Round, Solve, generate, pgd, random_noise
 from faceguard.smooth import place
 from faceguard.train import fit
 
 PART = 4096  # photos that get their noise at once
 LARGEST_IN_MEMORY = 2**31  # bytes of float noise; more is learnt in a memory-mapped int8 file beside the checkpoint
-MAXIMIZED: Mapping[Form, float] = {"class-wise": 0.8, "sample-wise": 0.9}  # errors that end error-maximizing noise
 SOLVERS: Mapping[str, Solve] = {"pgd": pgd, "penalty": penalized}
 
 
@@ -55,8 +54,8 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
         epsilon = noise.epsilon / 255
         settings = replace(settings, epsilon=epsilon, step_size=settings.step_size * epsilon / settings.epsilon)
     if noise.kind == "error-maximizing":
-        # equation 3 against a finished network, until that is wrong about as many photos as in the authors' public code
-        settings = replace(settings, objective="error-maximizing", stop_error=1 - MAXIMIZED[noise.form])
+        # equation 3 against a finished network, until that is wrong about so many photos
+        settings = replace(settings, objective="error-maximizing", stop_error=1 - size.maximized[noise.form])
         if noise.form == "sample-wise":
             settings = replace(settings, pgd_steps=20, step_size=settings.epsilon / 10)  # the paper's, at every scale
     if noise.step_size is not None:

@@ -58,12 +58,14 @@ def test_small_takes_few_long_steps_whatever_the_epsilon_and_an_attack_the_paper
     assert (one.pgd_steps, 255 * one.step_size) == (1, pytest.approx(1.6))
 
 
-@pytest.mark.parametrize(("form", "least"), [("class-wise", 0.8), ("sample-wise", 0.9)])
-def test_error_maximizing_noise_ends_where_the_authors_public_code_does(form, least):
-    """Their scripts' universal_stop_error; at any lower error the network still names most photos."""
-    for scale in ("small", "full"):
-        found = settings_of(ImageNoise(kind="error-maximizing", form=form), size_of("cifar10", scale))
-        assert not found.reached(least - 0.01) and found.reached(least + 0.01)
+@pytest.mark.parametrize(
+    ("form", "scale", "least"),
+    [("class-wise", "full", 0.8), ("sample-wise", "full", 0.9), ("class-wise", "small", 0.6)],
+)
+def test_error_maximizing_noise_ends_where_the_network_is_wrong(form, scale, least):
+    """At full where the scripts of the authors' public code do (universal_stop_error)."""
+    found = settings_of(ImageNoise(kind="error-maximizing", form=form), size_of("cifar10", scale))
+    assert not found.reached(least - 0.01) and found.reached(least + 0.01)
 
 
 def test_whatever_a_noise_says_of_the_source_and_of_patches_reaches_algorithm_1():
