@@ -13,7 +13,6 @@ from faceguard.errors import DataError
 from faceguard.noise import Form, NoiseSettings
 from faceguard.train import TrainSettings
 
-
 MAXIMIZED: Mapping[Form, float] = {"class-wise": 0.8, "sample-wise": 0.9}  # as in the authors' public code
 MAXIMIZED_FEW: Mapping[Form, float] = {
     **MAXIMIZED,

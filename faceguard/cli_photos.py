@@ -161,6 +161,8 @@ def _say_formats(report: "ProtectReport", quality: int | None) -> None:
     if renamed:
         nothing = ", which lose nothing" if all(lossless(path, quality) for path in renamed) else ""
         terminal.say(f"{len(renamed)} changed their format: they are PNG or WebP now{nothing}.")
+    if quality is not None and any(path.suffix == ".png" for path in renamed):
+        terminal.say("--quality makes JPEG of .jpg and .jpeg alone; convert the others first if they should be small.")
     if lossy:
         terminal.say(
             f"Quality {quality} loses part of the noise in {lossy} of {len(written)}, and changes pixels outside the faces;"
@@ -179,7 +181,8 @@ def check(
     from faceguard.check import check_photos
     from faceguard.page import face_pictures, write_page
 
-    terminal.claim(out / "check.html")
+    for name in ("check.html", "check.json"):
+        terminal.claim(out / name)
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:
         report = check_photos(
@@ -188,8 +191,13 @@ def check(
             bank=bank,
             progress=lambda found, count: advance("photos", count, found.source),
         )
-    report.write(out / "check.json")
-    write_page(report, out / "check.html", pictures=face_pictures(originals, protected))
+        report.write(out / "check.json")
+        write_page(
+            report,
+            out / "check.html",
+            pictures=face_pictures(originals, protected),
+            progress=lambda found, count: advance("pictures", count, found.source),
+        )
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
     kept = "" if report.median_noise_kept is None else f"; noise kept {report.median_noise_kept:.2f} ({BEST})"
     terminal.say(f"{len(report.photos)} photos: {counts}{kept}. {out / 'check.html'} shows them.")

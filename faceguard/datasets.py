@@ -9,6 +9,7 @@ names the command which gets it.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,7 @@ def list_set(name: str, folder: Path, classes: int | None = None) -> Splits:
     found = next((splits for splits in (find_splits(place, most) for place in places) if splits is not None), None)
     if found is None:
         raise SetMissingError(
-            f'{known.title} is not in {folder}; get it with "faceguard data fetch {name} --into {folder}".'
+            f"{known.title} is not in {folder}; get it with: faceguard data fetch {name} --into {quote(str(folder))}"
         )
     return replace(found, classes=found.classes[: known.classes])
 

@@ -5,8 +5,10 @@ hold photos of one name, so they give a line to a photo only where the content i
 version. A file is still what the line says as long as its hash is.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -43,9 +45,12 @@ def _protected_nothing(manifest: Path) -> bool:
 
 
 def remove_parts(out: Path) -> None:
-    """Remove what processes that were killed, or ended by Ctrl-C, left unfinished."""
-    for part in out.rglob(PART_PATTERN):
-        part.unlink()
+    """Remove what processes that were killed, or ended by Ctrl-C, left unfinished; not in a folder with a run of its own."""
+    for folder, folders, names in os.walk(out):
+        here = Path(folder)
+        for name in filter(lambda name: fnmatchcase(name, PART_PATTERN), names):
+            (here / name).unlink()
+        folders[:] = [name for name in folders if not (here / name / MANIFEST).exists()]
 
 
 def own_lines(

@@ -41,18 +41,31 @@ WORDS = (
 )
 
 
-def write_page(report: CheckReport, path: Path, *, pictures: Pictures) -> None:
+def write_page(
+    report: CheckReport,
+    path: Path,
+    *,
+    pictures: Pictures,
+    progress: Callable[[PhotoCheck, int], None] = lambda _check, _count: None,
+) -> None:
     """Write ``report`` to ``path`` under a temporary name, then rename.
 
     ``pictures`` gives the face of a photo before and after, H x W x 3 of one size and any scale, or None when there is
-    nothing to show; it is asked for the first 200 photos only, those with a problem first.
+    nothing to show; it is asked for the first 200 photos only, those with a problem first. ``progress`` gets each of them before,
+    and how many there are.
     """
+    shown = min(EMBEDDED, len(report.photos))
+
+    def told(check: PhotoCheck) -> tuple[Pixels, Pixels] | None:
+        progress(check, shown)
+        return pictures(check)
+
     # a file name that is no valid text is shown with its bytes escaped
     with (
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
     ):
-        file.writelines(f"{part}\n" for part in _parts(report, pictures))
+        file.writelines(f"{part}\n" for part in _parts(report, told))
 
 
 def face_pictures(originals: Path, protected: Path) -> Pictures:

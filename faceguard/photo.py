@@ -40,6 +40,7 @@ _KEPT_TAGS = (
     *(0x4746, 0x4749, *range(0x9C9B, 0x9CA0)),  # rating; title, comment, author, keywords and subject of Windows
 )
 _LEFT_OUT = frozenset({0x927C, 0xA005})  # of the camera's settings: the maker's note, interoperability
+EXIF_LOST = "Its EXIF data is damaged and cannot be kept."
 _EXIF_HEAD = b"Exif\0\0"
 
 
@@ -205,7 +206,7 @@ def _kept_exif(image: Image.Image, notes: list[str]) -> bytes | None:
         kept[ExifTags.Base.Orientation] = 1
         return kept.tobytes()
     except DAMAGE:
-        notes.append("Its EXIF data is damaged and cannot be kept.")
+        notes.append(EXIF_LOST)
         return None
 
 

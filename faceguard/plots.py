@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # matplotlib costs start-up time, so it is imported where a f
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#A87400", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
 DPI = 150
 INK = "#333333"

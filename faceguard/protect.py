@@ -98,7 +98,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
     return replace(
         named,
         status="protected",
-        reason=" ".join([*left_out, *_warnings(original, matrices, count, how), *original.notes]) or None,
+        reason=" ".join([*left_out, *_warnings(original, matrices, count, how)]) or None,
         faces=count,
         **asdict(measured),
         noise_kept=kept,
@@ -153,7 +153,8 @@ def _warnings(original: photo.Photo, matrices: Sequence[NDArray[np.float64]], co
     aligned = original.pixels.shape[:2] == (how.bank.size, how.bank.size)
     turned = "It was gray and its noise has colours; whoever turns it gray again takes most of the noise away."
     noted = [unprotected] * (others > 0 and how.faces == "largest") + [frail] * (bool(small) and not aligned)
-    return noted + [turned] * gray
+    of_file = [note for note in original.notes if how.keep_metadata or note != photo.EXIF_LOST]
+    return [*noted, *[turned] * gray, *of_file]
 
 
 def _measure(original: NDArray[np.uint8], written: NDArray[np.uint8], path: Path, how: Protection) -> Quality:

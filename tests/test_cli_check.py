@@ -1,6 +1,7 @@
 """``faceguard check``: exit codes, the sentence, and the two files."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,20 @@ def test_results_are_not_overwritten_and_a_missing_folder_is_a_sentence(capsys, 
     assert "does not exist" in fail(capsys, "check", tmp_path / "absent", out, "--out", tmp_path / "check")
     succeed(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
     assert "already exists" in fail(capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check")
+    (tmp_path / "check" / "check.html").unlink()
+    assert "check.json already exists" in fail(
+        capsys, "check", photos, out, "--noise", bank, "--out", tmp_path / "check"
+    )
     assert "Missing argument" in mistype(capsys, "check", photos)
+
+
+def test_the_bar_goes_on_while_the_pictures_are_read(capsys, tmp_path, monkeypatch, bank, protected):
+    steps = []
+    monkeypatch.setattr(
+        "faceguard.terminal.bars", lambda: nullcontext(lambda what, count, _: steps.append((what, count)))
+    )
+    succeed(capsys, "check", *protected, "--noise", bank, "--out", tmp_path / "check")
+    assert steps == [("photos", 4)] * 4 + [("pictures", 4)] * 4
 
 
 def test_without_the_bank_a_photo_with_noise_of_ones_own_asks_for_it(capsys, tmp_path, protected):

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import skimage.data
 from commands import coarse_bank, fail, mistype, pixels_of, run, succeed, write_corrupt, write_faces
 from PIL import Image
 from protecting import bank, manifest, people, portrait, rows  # noqa: F401
@@ -189,3 +190,21 @@ def test_an_empty_name_as_of_a_variable_that_is_not_set_is_refused(capsys, tmp_p
 
 def test_resume_and_overwrite_exclude_each_other(capsys, tmp_path, people):
     assert "give one of them" in mistype(capsys, "protect", people, tmp_path, "--resume", "--overwrite")
+
+
+def test_a_quality_makes_no_jpeg_of_other_formats_and_that_is_said(capsys, tmp_path, bank):
+    face = Image.fromarray(skimage.data.astronaut()[:260, 95:355])
+    for name in ("1.jpg", "2.bmp"):
+        (tmp_path / "anna").mkdir(exist_ok=True)
+        face.save(tmp_path / "anna" / name)
+    said = succeed(capsys, "protect", tmp_path / "anna", tmp_path / "out", "--noise", bank, "--quality", 95)
+    assert {path.name for path in (tmp_path / "out").glob("[12]*")} == {"1.jpg", "2.png"}
+    assert "--quality makes JPEG of .jpg and .jpeg alone" in said
+
+
+def test_damaged_exif_is_a_note_only_where_it_was_to_be_kept(capsys, tmp_path, bank):
+    face = Image.fromarray(skimage.data.astronaut()[:260, 95:355])
+    face.save(tmp_path / "anna.jpg", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff")
+    for out, options, notes in (("strip", (), 0), ("keep", ("--metadata", "keep"), 1)):
+        code, _, err = run(capsys, "protect", tmp_path / "anna.jpg", tmp_path / out, "--noise", bank, *options)
+        assert (code, err.count("Its EXIF data is damaged and cannot be kept.")) == (0, notes)

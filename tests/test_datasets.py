@@ -69,7 +69,7 @@ def test_a_set_without_test_photos_gives_a_fixed_fifth_of_each_class(tmp_path: P
 
 
 def test_an_absent_set_names_the_command_that_gets_it(tmp_path: Path) -> None:
-    wanted = f'^CIFAR-100 is not in {tmp_path}; get it with "faceguard data fetch cifar100 --into {tmp_path}"\\.$'
+    wanted = f"^CIFAR-100 is not in {tmp_path}; get it with: faceguard data fetch cifar100 --into {tmp_path}$"
     with pytest.raises(SetMissingError, match=wanted):
         load_set("cifar100", tmp_path)
     assert issubclass(SetMissingError, DataError)

@@ -191,3 +191,13 @@ def test_going_on_reads_every_original_and_every_copy_once(
     monkeypatch.setattr("faceguard.manifest.file_hash", lambda path: (read.append(path), file_hash(path))[1])
     assert run(two, tmp_path / "out", rerun="resume").resumed == 4
     assert sorted(read) == sorted(p for p in tmp_path.rglob("*.*") if p.suffix in (".jpg", ".png"))
+
+
+def test_unfinished_files_of_a_run_inside_are_left_to_it(tmp_path: Path, two: Path) -> None:
+    run(two / "bob", tmp_path / "out" / "bob")
+    theirs, ours = (tmp_path / "out" / place / f".faceguard-{16 * 'a'}.part" for place in ("bob", "alice"))
+    for part in (theirs, ours):
+        part.parent.mkdir(exist_ok=True)
+        part.touch()
+    run(two / "alice", tmp_path / "out")
+    assert theirs.exists() and not ours.exists()

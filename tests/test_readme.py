@@ -168,7 +168,7 @@ def test_no_photo_is_kept_beside_the_code():
 def test_a_photo_in_a_clone_is_noticed_unless_it_lies_where_the_documents_put_them(tmp_path):
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     (tmp_path / ".gitignore").write_bytes((ROOT / ".gitignore").read_bytes())
-    folders = ("", "photos", "protected", "audit", "check-report", "mine", "mine-report")
+    folders = ("", "photos", "protected", "audit", "check-report", "mine", "mine-report", "faces")
     for folder in folders:
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / "me.png").touch()

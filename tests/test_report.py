@@ -3,10 +3,12 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from faceguard import report
 from faceguard.conclusion import OUTCOMES, conclude, judge
 from faceguard.outputs import write_json
 from faceguard.report import SHOWN, flatten, write_report
@@ -227,3 +229,22 @@ def test_no_conditions_give_a_page_that_is_friendlier_than_the_worst_of_them(tmp
     assert page.heading().lower().startswith(worst)
     assert page.kind() == {"protected": "good", "inconclusive": "open", "not protected": "bad"}[worst]
     assert len(page.tiles()) == len(conditions)
+
+
+def luminance(colour):
+    """WCAG 2.1's relative luminance of #rrggbb."""
+    levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return sum(
+        weight * (level / 12.92 if level <= 0.03928 else ((level + 0.055) / 1.055) ** 2.4)
+        for weight, level in zip((0.2126, 0.7152, 0.0722), levels, strict=True)
+    )
+
+
+def test_every_arms_line_stands_out_from_the_card_in_light_and_dark():
+    """WCAG 1.4.11: graphics need a contrast of three to one."""
+    style = (Path(report.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    for theme in (style.split("@media")[0], style.split("@media")[1]):
+        card = luminance(re.search(r"--card: (#[0-9a-f]{6})", theme)[1])
+        for arm, colour in re.findall(r"(--arm\d): (#[0-9a-f]{6})", theme):
+            low, high = sorted((luminance(colour), card))
+            assert (high + 0.05) / (low + 0.05) >= 3, arm
