@@ -1,6 +1,7 @@
 """The command line. Exit codes: 0 done, 1 something failed and is said in a sentence, 2 the command was mistyped."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ Form = Literal["class-wise", "sample-wise"]
 Model = Literal["inception-resnet-v1", "resnet-18", "mobilefacenet"]
 Precision = Literal["auto", "fp32", "bf16"]
 Hardware = Literal["auto", "cpu", "cuda"]
-Seed = Annotated[int, typer.Option(help="The same seed on the same machine gives the same bytes.")]
+Seed = Annotated[int, typer.Option(help="The same seed on the same processor gives the same bytes; a GPU may differ.")]
 Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
 Arithmetic = Annotated[Precision, typer.Option(help="auto takes bf16 where it is faster.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made when absent.")]
@@ -158,6 +159,7 @@ def train(
                 fabric,
                 training,
                 progress=lambda done: advance("epochs", epochs, terminal.epoch_line(done), done.number),
+                reading=partial(terminal.advance_read, advance),
             )
     else:  # a bar cannot be sent to other processes
         finished = launch(fabric, train_run, training, progress=terminal.say_epoch)

@@ -1,5 +1,6 @@
 """The commands for data sets: fetch one that is published freely, and say what a folder is and whether it is sound."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -103,8 +104,8 @@ def _say_sizes(found: "Inventory") -> None:
 def _say_shared(found: "Inventory", people: list[str], lfw: Path) -> None:
     from faceguard.inventory import LFW_PEOPLE, shared_names
 
-    if all(name.isdigit() for name in found.classes):
-        terminal.say("The photos' identities are numbers, so nobody can be compared with LFW's names.")
+    if not any(re.search(r"[^\W\d_]{2}", name) for name in found.classes):
+        terminal.say("The photos' identities are numbers or codes, so nobody can be compared with LFW's names.")
         return
     shared = shared_names(found.classes, people)
     listed = f": {', '.join(name.replace('_', ' ') for name in shared)}" if shared else ""

@@ -66,6 +66,7 @@ def protect(
     from faceguard.bank import default_bank, load_bank
     from faceguard.batch import protect_photos
     from faceguard.listing import list_photos, refuse_output
+    from faceguard.pool import cores
     from faceguard.protect import Protection
     from faceguard.secret import own_seed
 
@@ -84,7 +85,7 @@ def protect(
     if noise is not None and assign == "random" and (unknown := strangers(bank, jobs)):
         _say_drawn(noise, unknown, bank.identities)
     how = Protection(bank=bank, faces=faces, quality=quality, keep_metadata=metadata == "keep")
-    processes = workers or max(1, min(os.cpu_count() or 1, len(jobs) // PHOTOS_A_WORKER))
+    processes = workers or max(1, min(cores(), len(jobs) // PHOTOS_A_WORKER))
     with terminal.bars() as advance:
         say = partial(_advance, advance, len(jobs))
         report = protect_photos(jobs, out, how, rows=rows, form=form, rerun=rerun, workers=processes, progress=say)

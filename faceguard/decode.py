@@ -9,7 +9,6 @@ N photos, S face size. What is done with a picture depends on its shape alone:
 Crops are cut at 112 px or more and averaged down to S, so that small faces come without aliasing.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from PIL import Image
 from faceguard import face_cache, faces, readers
 from faceguard.errors import NothingReadError, PhotoError
 from faceguard.identities import Faces, Failure
+from faceguard.pool import cores
 from faceguard.readers.record import Record, decode_image
 
 __all__ = ["decode_image", "load_faces", "load_records", "read_each", "resize_faces", "to_face"]
@@ -194,7 +194,7 @@ def read_each(
     """
     _load_before_threads()
     # Threads, because the decoders release the interpreter's lock: on two idle cores two take 0.52 of the time of one.
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers or cores())
     done = 0
     try:
         with _pillow_warnings():

@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
-from torch.multiprocessing.spawn import ProcessException
+from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 from faceguard.errors import DeviceError, FaceguardError
 
@@ -108,6 +108,11 @@ def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keyw
     errors = [content for kind, content in messages if kind == "error"]
     if errors:
         raise errors[0]
+    if isinstance(failure, ProcessExitedException):
+        raise FaceguardError(
+            "A process ended unexpectedly, perhaps because memory ran out; give the command again with fewer --devices, and it"
+            " goes on where it stopped."
+        ) from failure
     if failure is not None:
         raise failure
     return next((content for kind, content in messages if kind == "result"), None)

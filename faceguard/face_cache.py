@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -65,7 +64,7 @@ def passing(error: BaseException | None) -> bool:
     """Whether the system caused it, and not what the file is or holds: a permission, a disk's or a network's failure."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno not in _OF_THE_FILE
-    return error is not None and passing(error.__cause__)
+    return isinstance(error, MemoryError) or (error is not None and passing(error.__cause__))
 
 
 def load_or_make(
@@ -108,7 +107,9 @@ def _make(
             f"Decoding {shape[0]} photos needs {needed / 1e9:.1f} GB in {folder.parent}, which has {free / 1e9:.1f} GB"
             " left; free some space or choose another folder with FACEGUARD_CACHE."
         )
-    temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    temporary = folder.with_name(f".making-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed: the lock says that nobody is at it
+    temporary.mkdir()
     try:
         _fill(temporary, shape, fill)
         faces = _load(temporary)
@@ -128,6 +129,7 @@ def _make(
 def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
     """Decode into ``folder``. The pixels are no longer mapped at the end: Windows renames no folder with an open file."""
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    take_room(folder / "pixels.npy")
     faces = fill(pixels)
     pixels.flush()
     index = {
@@ -137,6 +139,16 @@ def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArra
         "failures": [asdict(failure) for failure in faces.failures],
     }
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def take_room(file: Path) -> None:
+    """Have the disk set a sparse file's room aside, where the system can: a mapped page without room ends the process.
+
+    Raises OSError when there is none.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def _load(folder: Path) -> Faces:

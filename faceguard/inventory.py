@@ -4,6 +4,8 @@ Every photo is decoded, or with ``quick`` a thousand spread over the list. CIFAR
 their published MD5s. Names are compared with LFW's, because who is in both is known to a recognizer before it is tested.
 """
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -91,7 +93,7 @@ def take_inventory(path: Path, *, quick: bool = False, progress: Progress | None
 
 
 def shared_names(names: Iterable[str], others: Iterable[str]) -> list[str]:
-    """Those of ``names`` that also occur in ``others``; case does not matter, nor whether words are parted by _ or a space."""
+    """Those of ``names`` that also occur in ``others``: by their letters, whatever case, accents and marks between words."""
     known = {_plain(name) for name in others}
     return [name for name in names if _plain(name) in known]
 
@@ -123,7 +125,9 @@ def _listed(file: Path) -> set[str]:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").split()).casefold()
+    """Words of small letters without accents; "pins_" before a name is a collection's own."""
+    letters = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
+    return " ".join(re.sub(r"[\W_]+", " ", letters).split()).casefold().removeprefix("pins ")
 
 
 def _size(pixels: NDArray[np.uint8]) -> tuple[int, int]:

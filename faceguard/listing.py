@@ -17,6 +17,7 @@ from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES, UNREAD_SUFFIXES
 from faceguard.manifest import MANIFEST, hash_of, holds_copies
 from faceguard.photo import LOSSLESS_SUFFIXES
+from faceguard.readers import celeba
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
@@ -70,6 +71,11 @@ def list_photos(
         raise DataError(f"{source} cannot be opened ({error.strerror}); check the path and its permissions.") from error
     if out is not None and real_path(out) == real_path(source):
         raise DataError(f"{source} is both input and output; choose another folder for the protected photos.")
+    if celeba.fits(source):
+        raise DataError(
+            f"{source} has CelebA's layout, in which a list names each photo's person, so all would carry one person's noise;"
+            " put each person's photos into a folder of its own first."
+        )
     jobs, protected = [], list[Path]()
     found = sorted(_photo_files(source, out, None if copies else protected))
     again = set() if copies else copies_among(source, [path for path, problem in found if problem is None])

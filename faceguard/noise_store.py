@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from faceguard.errors import DataError
+from faceguard.face_cache import take_room
 
 STEPS = 127  # from zero to epsilon
 _DRAWN = 256  # rows at once, when the file is filled
@@ -69,6 +70,7 @@ def store_rows(path: Path, count: int, epsilon: float, draw: Callable[[int], Ten
                 " free some space or choose another folder."
             )
         file = np.lib.format.open_memmap(path, mode="w+", dtype=np.int8, shape=shape)
+        take_room(path)
     except OSError as error:
         raise DataError(f"Noise cannot be kept in {path} ({error}); choose another folder.") from error
     levels = torch.from_numpy(file)

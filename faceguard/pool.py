@@ -27,6 +27,11 @@ MOST_ON_WINDOWS = 61  # processes that it can wait for; Python refuses more
 AHEAD = 4  # tasks waiting for each process: enough to keep it busy, few enough to keep memory flat
 
 
+def cores() -> int:
+    """How many cores this process may use, which a queue or a container may have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_order(function: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int) -> Iterator[Result]:
     """``function(task)`` for every task, in their order, in ``workers`` processes; in this one when there is one worker.
 

@@ -5,10 +5,11 @@ on, the learning curve) and ``learning-curves.png``; while it is being trained, 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from faceguard.checkpoint import reserved
-from faceguard.decode import load_faces
+from faceguard.decode import Progress, load_faces
+from faceguard.device import derive_seed
 from faceguard.errors import DataError, RunError
+from faceguard.face_cache import default_folder
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.identification import predict
 from faceguard.identities import Faces, Failure, split_photos
@@ -35,7 +38,7 @@ WEIGHTS_FILE, RUN_FILE, CHECKPOINT_FILE = "model.safetensors", "run.json", "chec
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A trained recognizer with its identities, and the photos it was trained on as ``identity/stem``."""
+    """A trained recognizer with its identities, and the photos it was trained on, see `photo_id`."""
 
     model: Recognizer
     identities: tuple[str, ...]
@@ -63,21 +66,36 @@ class Finished:
     failures: Sequence[Failure]
 
 
-def train_run(fabric: Fabric, training: Training, *, progress: Callable[[Epoch], None] | None = None) -> Finished:
+def train_run(
+    fabric: Fabric,
+    training: Training,
+    *,
+    progress: Callable[[Epoch], None] | None = None,
+    reading: Progress | None = None,
+) -> Finished:
     """Train from a folder of faces into a run folder, in every process of a launched ``fabric``; resumes by itself.
 
-    ``hold_out`` of each identity's photos are not trained on, and tested after every epoch.
+    ``hold_out`` of each identity's photos are not trained on, and tested after every epoch. Several processes decode the faces
+    once and share the file. ``reading`` is called as in `decode.load_faces`.
     Raises DataError for unusable faces, RunError for a folder of another run or one that another process trains into,
     TrainingDiverged when the loss is not finite.
     """
     checkpoint = training.out / CHECKPOINT_FILE
     with reserved(checkpoint) if fabric.is_global_zero else nullcontext():
         refuse_existing(training.out / RUN_FILE)  # of a run that ended while this one began
-        return _train(fabric, training, checkpoint, progress)
+        return _train(fabric, training, checkpoint, progress, reading)
 
 
-def _train(fabric: Fabric, training: Training, checkpoint: Path, progress: Callable[[Epoch], None] | None) -> Finished:
-    faces = load_faces(training.faces, size=training.size)
+def _train(
+    fabric: Fabric,
+    training: Training,
+    checkpoint: Path,
+    progress: Callable[[Epoch], None] | None,
+    reading: Progress | None,
+) -> Finished:
+    shared = default_folder() if fabric.world_size > 1 else None
+    faces = load_faces(training.faces, size=training.size, cache=shared, progress=reading)
+    _refuse_different(fabric, faces)
     if len(faces.names) < 2:
         raise DataError(
             f"{faces.names[0]} is the only identity, and a recognizer learns by telling identities apart;"
@@ -111,20 +129,32 @@ def _train(fabric: Fabric, training: Training, checkpoint: Path, progress: Calla
         if len(test):
             ranks = {"run": {"held out": [epoch.measured["all"] for epoch in curve]}}
             learning_curves(ranks, {"run": [epoch.loss for epoch in curve]}, training.out / "learning-curves.png")
-        save_run(training.out, model, faces, settings, curve, learnt_on=train)
+        how = {"seed": training.seed, "hold_out": training.hold_out, "precision": fabric._precision.precision}
+        save_run(training.out, model, faces, settings, curve, learnt_on=train, how=how)
         checkpoint.unlink(missing_ok=True)
     return Finished(curve=curve, failures=faces.failures)
 
 
-def photo_id(identity: str, key: str) -> str:
-    """What stays of a photo's name when it is protected: identity and stem, without folders above and endings.
+def _refuse_different(fabric: Fabric, faces: Faces) -> None:
+    """Raise DataError, in every process, when one could not read a photo that another has: their batches would not fit."""
+    mine = torch.tensor(derive_seed(len(faces), repr(faces.keys)))
+    if len(fabric.all_gather(mine).unique()) > 1:  # type: ignore[union-attr]
+        raise DataError(
+            "The processes could not read the same photos; check the disk or network that they are on, and repeat the command."
+        )
 
-    Both endings of ``a.jpg.png`` go, as a protected ``a.jpg`` is called beside an ``a.png``.
+
+def photo_id(identity: str, key: str) -> str:
+    """What stays of a photo's name when it is protected: the identity and the path below its folder, without endings.
+
+    Where the key does not begin with the identity's folder it is the whole key. Both endings of ``a.jpg.png`` go, as a protected
+    ``a.jpg`` is called beside an ``a.png``.
     """
     name = Path(key)
     while name.suffix.lower() in PHOTO_SUFFIXES:
         name = name.with_suffix("")
-    return f"{identity}/{name.name}"
+    below = name.parts[1:] if name.parts[0] == identity else name.parts
+    return "/".join((identity, *below))
 
 
 def save_run(
@@ -135,10 +165,11 @@ def save_run(
     curve: Sequence[Epoch],
     *,
     learnt_on: NDArray[np.int64] | None = None,
+    how: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a run folder; weights first and ``run.json`` last, each under a temporary name.
 
-    ``learnt_on`` are the photos (indices) it was trained on; None: all of ``faces``.
+    ``learnt_on`` are the photos (indices) it was trained on; None: all of ``faces``. ``how`` is kept beside the settings.
     """
     weights = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
     try:
@@ -151,7 +182,7 @@ def save_run(
     content = {
         "model": {"name": model.name, "size": model.size, "width": model.width},
         "identities": list(faces.names),
-        "settings": asdict(settings),
+        "settings": asdict(settings) | dict(how or {}),
         "curve": [asdict(epoch) for epoch in curve],
         "trained_on": sorted(photos),
     }

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -96,11 +97,16 @@ def bars() -> Iterator[Callable[..., None]]:
 
 
 def read_faces(folder: Path, size: int) -> "Faces":
-    """The faces in ``folder``, with a note on the screen while they are being read."""
+    """The faces in ``folder``, with a bar while they are being read."""
     from faceguard.decode import load_faces
 
-    with console.status(escape(f"Reading {printable(str(folder))}")):
-        return load_faces(folder, size=size)
+    with bars() as advance:
+        return load_faces(folder, size=size, progress=partial(advance_read, advance))
+
+
+def advance_read(advance: Callable[..., None], done: int, count: int) -> None:
+    """One more photo of ``count`` was read: ``advance`` is of `bars`."""
+    advance("photos read", count, "", done)
 
 
 def claim(path: Path) -> None:

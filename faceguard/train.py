@@ -1,7 +1,7 @@
 """One training loop: for recognizers, and (through ``optimizer_step``) for Algorithm 1's source model.
 
 Lightning Fabric chooses device, precision and processes. Every epoch draws its order, flips, crops and dropout from a
-seed of its own, so a resumed run equals an undisturbed one bit for bit.
+seed of its own, so on a CPU a resumed run equals an undisturbed one bit for bit.
 """
 
 import math

@@ -28,8 +28,9 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or makes the secret of whoever runs it."""
+    """No test reads or makes the secret, or keeps anything in the cache, of whoever runs it."""
     monkeypatch.setenv("FACEGUARD_CONFIG", str(tmp_path_factory.getbasetemp() / "config"))
+    monkeypatch.setenv("FACEGUARD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from faceguard.device import alone, derive_seed, fastest_precision, generator, launch, make_fabric, seeded
-from faceguard.errors import DataError, DeviceError
+from faceguard.errors import DataError, DeviceError, FaceguardError
 
 
 def test_the_cpu_is_always_there_in_both_precisions():
@@ -192,3 +193,14 @@ def test_torchrun_and_devices_together_are_a_sentence(monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(DeviceError, match="leave --devices 2 out"):
         make_fabric(device="cpu", devices=2)
+
+
+def killed(fabric):
+    if fabric.global_rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="only POSIX kills so")
+def test_a_process_that_the_system_killed_is_a_sentence():
+    with pytest.raises(FaceguardError, match="A process ended unexpectedly, perhaps because memory ran out"):
+        launch(make_fabric(device="cpu", devices=2), killed)

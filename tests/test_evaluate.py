@@ -54,11 +54,11 @@ KEYS = [f"{name}/{i}.jpg" for name in NAMES for i in range(4)]
     ("key", "expected"),
     [
         ("anna/1.jpg", "anna/1"),
-        ("anna/deep/1.JPEG", "anna/1"),
+        ("anna/deep/1.JPEG", "anna/deep/1"),
         ("anna/1.png", "anna/1"),
         ("anna/1.jpg.png", "anna/1"),
         ("anna/holiday.2020.jpg", "anna/holiday.2020"),
-        ("train.rec/17", "anna/17"),
+        ("train.rec/17", "anna/train.rec/17"),
     ],
 )
 def test_a_photo_keeps_its_id_when_it_is_protected(key, expected):
@@ -188,3 +188,9 @@ def test_a_real_recognizer_goes_through(tmp_path):
         pixels=np.kron(large.pixels, np.ones((1, 8, 8, 1), np.uint8)), labels=large.labels, names=NAMES, keys=large.keys
     )
     assert evaluate_identities(run, large, tmp_path, seed=0)["groups"]["all"]["pairs"] == 28
+
+
+def test_photos_of_one_name_in_two_folders_of_a_person_are_two_photos(tmp_path):
+    keys = [f"{name}/video {i}/{frame}.jpg" for name in NAMES for i in range(2) for frame in range(2)]
+    run = a_run({photo_id(key.split("/")[0], key) for key in keys if "video 0" in key})
+    assert evaluate_identities(run, faces(keys), tmp_path, seed=0)["groups"]["all"]["photos"] == 4

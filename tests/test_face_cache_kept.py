@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceguard import decode
-from faceguard.errors import PhotoError
+from faceguard import decode, face_cache
+from faceguard.errors import DataError, PhotoError
 from faceguard.readers import folder
 from faceguard.readers.record import Record
 
@@ -82,3 +82,37 @@ def test_a_damaged_photo_is_damaged_the_next_time_too(tmp_path: Path) -> None:
     faces = decode.load_faces(tmp_path / "faces", size=8, cache=tmp_path / "cache")
     assert [(failure.key, failure.passing) for failure in faces.failures] == [("anna/2.png", False)]
     assert len(kept(tmp_path / "cache")) == 1
+
+
+def test_what_a_killed_run_left_makes_room_and_memory_that_ran_out_is_no_damage(
+    tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = face_cache.digest(records, 8, "")
+    left = tmp_path / "cache" / f".making-{named}"
+    left.mkdir(parents=True)
+    (left / "pixels.npy").write_bytes(b"half")
+
+    def no_memory(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise PhotoError("It is damaged.") from error
+
+    with pytest.raises(DataError, match="Not one of 3 photos"):
+        decode.load_records(records, size=8, cache=tmp_path / "cache", to_picture=no_memory)
+    assert face_cache.passing(MemoryError()) and not face_cache.passing(ValueError())
+    assert len(decode.load_records(records, size=8, cache=tmp_path / "cache")) == 3
+    assert kept(tmp_path / "cache") == [named]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot set room aside")
+def test_a_quota_is_met_before_anything_is_decoded(
+    tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def over_quota(*_: object) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "posix_fallocate", over_quota)
+    with pytest.raises(DataError, match=r"cannot be kept in .*FACEGUARD_CACHE"):
+        decode.load_records(records, size=8, cache=tmp_path / "cache", progress=lambda *_: pytest.fail("decoded"))
+    assert kept(tmp_path / "cache") == []

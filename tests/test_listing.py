@@ -204,3 +204,11 @@ def test_lossless_formats_keep_their_ending_and_jpeg_does_when_a_quality_is_give
     jobs = [PhotoJob(source=Path(n), relative=Path(n), identity="anna") for n in ("a.JPG", "b.heic", "a.png")]
     assert [p.as_posix() for p in output_names(jobs, quality=95)] == ["a.JPG", "b.png", "a.png"]
     assert [p.as_posix() for p in output_names(jobs, "webp")] == ["a.JPG.webp", "b.webp", "a.png.webp"]
+
+
+def test_celebas_layout_is_refused_because_its_folders_are_no_people(tmp_path: Path) -> None:
+    touch(tmp_path, "img_align_celeba/000001.jpg", "img_align_celeba/000002.jpg")
+    (tmp_path / "identity_CelebA.txt").write_text("000001.jpg 1\n000002.jpg 2\n")
+    for source in (tmp_path, tmp_path / "img_align_celeba"):
+        with pytest.raises(DataError, match="put each person's photos into a folder of its own first"):
+            list_photos(source)

@@ -12,7 +12,7 @@ import torch
 
 import faceguard.pool
 from faceguard.errors import FaceguardError
-from faceguard.pool import AHEAD, in_order
+from faceguard.pool import AHEAD, cores, in_order
 
 
 def slow_for_small(number):
@@ -109,3 +109,10 @@ def test_windows_gets_no_more_processes_than_it_can_wait_for(monkeypatch, platfo
 def test_a_bug_arrives_as_itself(workers):
     with pytest.raises(ValueError, match="0 is refused"):
         list(in_order(refuse, range(3), workers=workers))
+
+
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 8}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores() == (os.cpu_count() or 1)

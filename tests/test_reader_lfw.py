@@ -163,3 +163,12 @@ def test_the_real_first_fold_is_enough_for_its_six_hundred_pairs(real_data: Path
     assert (len(pairs), len(pairs.records), pairs.missing_pairs) == (600, 807, 5400)
     assert set(pairs.fold.tolist()) == {0}
     assert len(pairs.missing) == 7701 - 807
+
+
+def test_an_archive_is_no_damaged_pickle_and_a_bin_has_pairs_of_its_own(tmp_path: Path) -> None:
+    for name in ("lfw.tgz", "lfw.bin"):
+        (tmp_path / name).write_bytes(b"\x1f\x8b")
+    with pytest.raises(DataError, match=r"neither a folder nor insightface's \.bin; unpack it"):
+        read_pairs(tmp_path / "lfw.tgz")
+    with pytest.raises(DataError, match="leave --pairs out"):
+        read_pairs(tmp_path / "lfw.bin", text_file(tmp_path / "list", PAIRS))

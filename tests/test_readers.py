@@ -189,3 +189,16 @@ def test_the_real_sets_are_recognised_and_counted(real_data: Path) -> None:
         assert len(records) == len({record.key for record in records}) == photos
         if identities is not None:
             assert len({record.identity for record in records}) == identities
+
+
+def test_a_sets_parts_are_no_people(tmp_path: Path) -> None:
+    """VGGFace2 as it is unpacked: train/n000001/0001.jpg."""
+    for place in ("train/n000001", "test/n000009"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / place / "1.png")
+    with pytest.raises(DataError, match=r"holds test and train with people's folders inside; name one of them"):
+        readers.find(tmp_path)
+    assert [record.identity for record in readers.find(tmp_path / "train")] == ["n000001"]
+    (tmp_path / "others").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "others" / "1.png")
+    assert {record.identity for record in readers.find(tmp_path)} == {"train", "test", "others"}

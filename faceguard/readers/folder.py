@@ -9,6 +9,7 @@ from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers.record import Record, decode_image
 
+PARTS = ("train", "val", "valid", "validation", "test")
 NOBODYS = "It lies beside the folders of identities and belongs to none; put it into the folder of its person."
 
 
@@ -20,8 +21,12 @@ def fits(path: Path) -> bool:
 def records(path: Path) -> list[Record]:
     """One record per photo, sorted by identity and path. Hidden files and folders, and identities without photos, are skipped.
 
-    Raises DataError when no identity folder holds a photo, or when a folder cannot be read.
+    Raises DataError when no identity folder holds a photo, when they are a set's parts, or when a folder cannot be read.
     """
+    parts = _identity_folders(path)
+    if parts and all(folder.name.lower() in PARTS and _identity_folders(folder) for folder in parts):
+        names = " and ".join(folder.name for folder in parts)
+        raise DataError(f"{path} holds {names} with people's folders inside; name one of them, such as {parts[0]}.")
     found = [record for folder in _identity_folders(path) for record in photos_of(folder, path)]
     if not found:
         raise DataError(

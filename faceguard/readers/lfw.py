@@ -88,6 +88,12 @@ def read_pairs(photos: Path, pairs_file: Path | None = None) -> LfwPairs:
     """
     if not photos.exists():
         raise DataError(f"{photos} does not exist; check the path.")
+    if photos.is_file() and photos.suffix != ".bin":
+        raise DataError(
+            f"{photos} is neither a folder nor insightface's .bin; unpack it, and name the folder of images."
+        )
+    if photos.is_file() and pairs_file is not None:
+        raise DataError(f"{photos} holds its own pairs, so {pairs_file} would go unread; leave --pairs out.")
     if photos.is_file():
         return _read_bin(photos)
     if pairs_file is None:
