@@ -128,7 +128,13 @@ def keep_faces(photos: Path, cache: Path, *, sparse: bool) -> None:
         return Faces(pixels=pixels, labels=labels, names=names, keys=tuple(record.key for record in records))
 
     shape = (len(records), SIZE, SIZE, 3)
-    face_cache.load_or_make(cache / face_cache.digest(records, SIZE), shape, fill)
+    folder = cache / face_cache.digest(records, SIZE)
+    face_cache.load_or_make(folder, shape, fill)
+    if sparse:  # the cache set the room aside, which is given back here
+        file = folder / "pixels.npy"
+        size = file.stat().st_size
+        os.truncate(file, size - int(np.prod(shape)))
+        os.truncate(file, size)
 
 
 def train_briefly(folder: Path) -> tuple[list[tuple[float, float]], dict[str, float]]:

@@ -27,8 +27,8 @@ def evaluate_identities(
 ) -> dict[str, Any]:
     """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
 
-    A photo counts as trained on when identity and stem agree, whatever its folder or ending: the protected copy of a
-    photo and the photo are one. Of a group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed``
+    A photo counts as trained on when its `photo_id` does, whatever its ending: the protected copy of a photo and the photo
+    are one. Of a group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed``
     of 50 identities or more where it has them, and ``photos_verified`` is their number.
     Raises DataError when nothing is left, an identity is unknown to the run, or a group has too few identities or photos to
     be verified.

@@ -81,11 +81,11 @@ def quick_noise(*, epsilon=16 / 255, form="class-wise", max_rounds=60, publicati
 
 
 def interrupt_after(monkeypatch, calls):
-    """From now on, progress bars press Ctrl-C on the user's behalf when they have advanced ``calls`` times."""
+    """From now on, bars press Ctrl-C on the user's behalf when they have advanced ``calls`` times since the photos were read."""
     left = iter(range(calls - 1))
 
-    def advance(*_):
-        if next(left, None) is None:
+    def advance(name, *_):
+        if name != "photos read" and next(left, None) is None:
             raise KeyboardInterrupt
 
     @contextmanager
