@@ -1,6 +1,7 @@
 """Run folders: what is saved is what is loaded, whole or not at all."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,10 +9,10 @@ from commands import write_faces
 
 from faceguard.checkpoint import reserved
 from faceguard.device import make_fabric
-from faceguard.errors import RunError
+from faceguard.errors import DataError, RunError
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.recognizer import build
-from faceguard.runs import Training, load_model, load_run, save_run, train_run
+from faceguard.runs import Training, _refuse_different, load_model, load_run, save_run, train_run
 from faceguard.train import Epoch, TrainSettings
 
 CURVE = [Epoch(number=1, loss=1.5, accuracy=0.5, measured={"all": 0.25})]
@@ -93,3 +94,20 @@ def test_a_second_training_into_the_same_folder_is_refused_and_leaves_the_first_
     assert not list((tmp_path / "out").iterdir())
     train_run(make_fabric(device="cpu"), training)
     assert load_run(tmp_path / "out").identities == ("synthetic-000", "synthetic-001", "synthetic-002")
+
+
+def test_processes_that_read_other_photos_do_not_train_together():
+    """As where one of them met a disk that failed for a moment; alone, or with the same photos, all is well."""
+    faces = synthetic_faces(2, 2, size=32, seed=0)
+    for gathered in (lambda mine: mine, lambda mine: torch.stack([mine, mine])):
+        _refuse_different(SimpleNamespace(all_gather=gathered), faces)
+    with pytest.raises(DataError, match="The processes could not read the same photos"):
+        _refuse_different(SimpleNamespace(all_gather=lambda mine: torch.stack([mine, mine + 1])), faces)
+
+
+def test_a_run_says_how_it_was_trained(tmp_path):
+    faces, settings = write_faces(tmp_path / "faces", identities=2, photos=4), TrainSettings(epochs=1, batch_size=4)
+    training = Training(faces=faces, out=tmp_path / "run", model="resnet-18", size=32, settings=settings, seed=7)
+    train_run(make_fabric(device="cpu", precision="fp32"), training)
+    known = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert (known["seed"], known["hold_out"], known["precision"], known["epochs"]) == (7, 0.2, "32-true", 1)
