@@ -23,10 +23,8 @@ _NEEDED = frozenset(
 _TELLING = ((4, 8), (24, 36), (40, 44), (48, 64), (80, 100))
 _NAME = "Colours of a photo"
 _SRGB_GAMMA = 0.45455  # of a PNG's gAMA
-_PLAIN = (
-    (1, 2),
-    (1, 2, 6, 13),
-)  # primaries and transfers of ITU-T H.273 that a viewer takes for sRGB's, or that say nothing
+# primaries and transfers of ITU-T H.273 that a viewer takes for sRGB's, or that say nothing
+_PLAIN = ((1, 2, 5, 6), (1, 2, 6, 13))
 
 
 def colours_only(icc: bytes) -> bytes | None:

@@ -56,7 +56,8 @@ def pair(
 ) -> Pairs:
     """Find the copy of every job among the paths ``copies``; ``written`` are the manifest's lines. Two files are a pair."""
     sources = [job.relative.as_posix() for job in jobs]
-    lines = {line.source: line for line in written if line.source in set(sources)}
+    named = set(sources)
+    lines = {line.source: line for line in written if line.source in named}
     lines |= {line.source: line for line in own_lines(jobs, written) if line is not None}
     contents = {line.sha256_in: line for line in written if line.sha256_in is not None}
     others = [(job, source) for job, source in zip(jobs, sources, strict=True) if source not in lines]
