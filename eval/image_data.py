@@ -76,16 +76,14 @@ class StudyImages:
     def photos_of(self, run: Run) -> tuple[str, Faces, Faces]:
         """A run's set by name, its training and clean test photos without noise, with the class that is joined to it.
 
-        Of that class as many as any other has at most: a class of ten times the photos is recognized for its number alone.
+        Trained on are as many of that class as any other has at most: ten times as many are recognized for their number alone.
         """
         name, train, test = self.set_of(run.data)
         if run.joined is None:
             return name, train, test
         other, joined = run.joined
         _, more, more_test = self.set_of(other)
-        pairs = ((train, more), (test, more_test))
-        merged, merged_test = (merge(own, _no_more(other.of([joined]), own)) for own, other in pairs)
-        return name, merged, merged_test
+        return name, merge(train, _no_more(more.of([joined]), train)), merge(test, more_test.of([joined]))
 
     def training(self, run: Run) -> Faces:
         """The photos that a run trains on."""
