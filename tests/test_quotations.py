@@ -31,8 +31,10 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
         "augmentations",
         "cifar10-costly-countermeasures",
         "cifar10-countermeasures",
+        "classification",
         "classification-imagenette-128",
         "percentages",
+        "transfer-classwise",
     ),
     "`eval-lfw` with SFace": ("face-adversaries",),
 }
