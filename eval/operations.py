@@ -1,4 +1,4 @@
-"""The photo operations of AutoAugment and TrivialAugment on a whole batch, every photo with an operation of its own.
+"""The photo operations of AutoAugment on a whole batch, every photo with an operation of its own.
 
 torchvision's versions of these draw once for a batch, and photo by photo they would take longer than a training step.
 Here the photos that drew the same operation go through it together, at strengths of their own; the results equal
@@ -9,7 +9,7 @@ B photos of S x S pixels as uint8 levels, B x 3 x S x S; strength s in [-1, 1], 
     shear by 0.3 s | translate by 150/331 s S | rotate by 30 s degrees | brightness, color, contrast, sharpness 1 + 0.9 s
     posterize to 8 - 4 |s| bits | solarize from level 255 (1 - |s|) on | autocontrast, equalize, invert, identity
 
-Cubuk et al. 2019, table 6, as torchvision implements it; Müller and Hutter 2021.
+Cubuk et al. 2019, table 6, as torchvision implements it.
 """
 
 import math

@@ -88,14 +88,8 @@ def read_pairs(photos: Path, pairs_file: Path | None = None) -> LfwPairs:
     """
     if not photos.exists():
         raise DataError(f"{photos} does not exist; check the path.")
-    if photos.is_file() and photos.suffix != ".bin":
-        raise DataError(
-            f"{photos} is neither a folder nor insightface's .bin; unpack it, and name the folder of images."
-        )
-    if photos.is_file() and pairs_file is not None:
-        raise DataError(f"{photos} holds its own pairs, so {pairs_file} would go unread; leave --pairs out.")
     if photos.is_file():
-        return _read_bin(photos)
+        return _read_bin(photos, pairs_file)
     if pairs_file is None:
         pairs_file = next((f for f in (photos / "pairs.txt", photos.parent / "pairs.txt") if f.is_file()), None)
     if pairs_file is None:
@@ -184,8 +178,12 @@ def _photos_of(photos: Path, name: str) -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in PHOTO_SUFFIXES}
 
 
-def _read_bin(file: Path) -> LfwPairs:
+def _read_bin(file: Path, pairs_file: Path | None) -> LfwPairs:
     """insightface's .bin; equal photos are one record, and since nobody is named, its identity is the record's number."""
+    if file.suffix != ".bin":
+        raise DataError(f"{file} is neither a folder nor insightface's .bin; unpack it, and name the folder of images.")
+    if pairs_file is not None:
+        raise DataError(f"{file} holds its own pairs, so {pairs_file} would go unread; leave --pairs out.")
     try:
         encoded, same = read_lists(file.read_bytes(), str(file))
     except OSError as error:
