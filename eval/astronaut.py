@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     if out.suffix.lower() != ".png":
         parser.error(f"the picture is a PNG, so give a name that ends in .png, not {str(out)!r}")
     with terminal.sentences():
-        terminal.claim(out)
+        terminal.claim(out.parent, out.name)
         draw(out)
 
 

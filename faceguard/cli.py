@@ -41,8 +41,7 @@ def demo(
 
     settings = DemoSettings()
     rounds, epochs, size = settings.noise.max_rounds, settings.adversary.train.epochs, settings.adversary.size
-    for name in ("report.json", "learning-curves.png", "roc.png", "before-after.png"):
-        terminal.claim(out / name)
+    terminal.claim(out, "report.json", "learning-curves.png", "roc.png", "before-after.png")
     people, others = (None if folder is None else terminal.read_faces(folder, size) for folder in (faces, source))
     with terminal.bars() as advance:
         report = run_demo(
@@ -93,7 +92,7 @@ def generate(
         raise typer.BadParameter(f"--epsilon is in levels of 255, 1 to 255, and not {epsilon:g}.")
     if gray and not publication:
         raise typer.BadParameter("--gray changes noise that survives publication; leave --no-publication out.")
-    terminal.claim(out)
+    terminal.claim(out.parent, out.name)
     settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
     checkpoint = out.with_name(out.name + ".partial")
     with reserved(checkpoint):
@@ -142,7 +141,7 @@ def train(
     from faceguard.runs import RUN_FILE, Training, train_run
     from faceguard.train import TrainSettings
 
-    terminal.claim(out / RUN_FILE)
+    terminal.claim(out, RUN_FILE)
     training = Training(
         faces=faces,
         out=out,
@@ -185,8 +184,7 @@ def eval_lfw(
     from faceguard.readers.lfw import read_pairs
     from faceguard.runs import load_model
 
-    for name in ("lfw.json", "roc.png"):
-        terminal.claim(out / name)
+    terminal.claim(out, "lfw.json", "roc.png")
     recognizer = load_model(model, download=download)
     wanted = read_pairs(lfw, pairs)
     with terminal.bars() as advance:
@@ -222,8 +220,7 @@ def eval_identities(
     from faceguard.evaluate import evaluate_identities
     from faceguard.runs import load_run
 
-    for name in ("identities.json", "roc.png"):
-        terminal.claim(out / name)
+    terminal.claim(out, "identities.json", "roc.png")
     trained = load_run(run)
     people = terminal.read_faces(faces, trained.model.size)
     result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed)

@@ -36,8 +36,7 @@ def audit(
     from faceguard.bank import SHIPPED, default_bank, load_bank
     from faceguard.device import make_fabric
 
-    for name in ("result.json", "run.json", "report.html"):
-        terminal.claim(out / name)
+    terminal.claim(out, "result.json", "run.json", "report.html")
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:
 

@@ -182,8 +182,7 @@ def check(
     from faceguard.check import check_photos
     from faceguard.page import face_pictures, write_page
 
-    for name in ("check.html", "check.json"):
-        terminal.claim(out / name)
+    terminal.claim(out, "check.html", "check.json")
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:
         report = check_photos(

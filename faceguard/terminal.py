@@ -109,16 +109,17 @@ def advance_read(advance: Callable[..., None], done: int, count: int) -> None:
     advance("photos read", count, "", done)
 
 
-def claim(path: Path) -> None:
-    """Make sure that a command's result is new, and make its folder, which goes again if the command writes nothing there.
+def claim(out: Path, *names: str) -> None:
+    """Make sure that a command's results, files of these ``names`` in the folder ``out``, are new.
 
-    Raises DataError.
+    Folders that it makes go again if the command writes nothing there. Raises DataError.
     """
     missing: list[Path] = []
     with suppress(OSError):
-        missing = [folder for folder in path.parents if not folder.exists()]
+        missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     _made.get([]).extend(missing)
-    refuse_existing(path)
+    for name in names:
+        refuse_existing(out / name)
 
 
 def list_left_out(failures: Sequence["Failure"]) -> None:

@@ -37,7 +37,7 @@ def test_folders_that_a_command_made_for_its_results_go_again_when_they_stay_emp
     (tmp_path / "old").mkdir()
     for name, written in (("new/deep", False), ("new/full", True), ("old", False)):
         with pytest.raises(SystemExit), terminal.sentences():
-            terminal.claim(tmp_path / name / "r.json")
+            terminal.claim(tmp_path / name, "r.json")
             assert (tmp_path / name).is_dir()
             if written:
                 (tmp_path / name / "r.partial").touch()
