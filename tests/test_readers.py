@@ -144,6 +144,12 @@ def test_celeba_is_found_in_the_folders_it_is_distributed_in_and_aligned_photos_
     assert listed(tmp_path) == [("img_align_celeba/1.jpg", "5")]
 
 
+@pytest.mark.parametrize("named", ["", "img_align_celeba", "img_align_celeba/img_align_celeba"])
+def test_kaggles_celeba_has_its_photo_folder_inside_one_of_the_same_name(tmp_path: Path, named: str) -> None:
+    celeba(tmp_path, "1.jpg 5\n2.jpg 6\n", "img_align_celeba/img_align_celeba", ("1.jpg", "2.jpg"))
+    assert listed(tmp_path / named) == [("img_align_celeba/1.jpg", "5"), ("img_align_celeba/2.jpg", "6")]
+
+
 def test_a_subset_of_celeba_may_keep_the_full_list(tmp_path: Path) -> None:
     celeba(tmp_path, "1.jpg 5\n2.jpg 5\n3.jpg 6\n", names=("2.jpg",))
     assert listed(tmp_path) == [("img_align_celeba/2.jpg", "5")]

@@ -3,7 +3,8 @@
     identity_CelebA.txt                    lines "000001.jpg 2880"; also looked for in Anno/
     img_align_celeba/ or img_celeba/       the photos, aligned (178 x 218) or as found; also looked for in Img/
 
-The aligned photos win when both are there. An identity's name is its CelebA number.
+Kaggle's edition has the photo folder inside one of the same name. The aligned photos win when both are there. An identity's
+name is its CelebA number.
 """
 
 import os
@@ -68,9 +69,8 @@ def _read_list(list_file: Path) -> list[tuple[int, str]]:
 
 
 def _list_file(path: Path) -> Path | None:
-    places = [path, path / "Anno"]
-    if path.name in PHOTO_FOLDERS:
-        places.append(path.parent)
+    above = [folder.parent for folder in (path, path.parent) if folder.name in PHOTO_FOLDERS]
+    places = [path, path / "Anno", *above]
     return next((place / LIST_NAME for place in places if (place / LIST_NAME).is_file()), None)
 
 
@@ -78,4 +78,5 @@ def _photo_folder(path: Path) -> Path | None:
     if path.name in PHOTO_FOLDERS and not any((path / name).is_dir() for name in PHOTO_FOLDERS):
         return path if path.is_dir() else None
     places = [place / name for name in PHOTO_FOLDERS for place in (path, path / "Img")]
-    return next((place for place in places if place.is_dir()), None)
+    inner = [place / place.name for place in places]
+    return next((place for pair in zip(inner, places, strict=True) for place in pair if place.is_dir()), None)
