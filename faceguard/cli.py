@@ -230,6 +230,8 @@ def eval_identities(
             terminal.say(
                 f"AUC and EER of '{group}' are of {numbers['photos_verified']} of its photos, drawn with --seed."
             )
+        if "not_verified" in numbers:
+            terminal.say(f"'{group}' has no AUC and no EER: {numbers['not_verified']}.")
     terminal.list_left_out(people.failures)
 
 

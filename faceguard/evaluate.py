@@ -27,33 +27,22 @@ def evaluate_identities(
 ) -> dict[str, Any]:
     """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
 
-    A photo counts as trained on when its `photo_id` does, whatever its ending: the protected copy of a photo and the photo
-    are one. Of a group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed``
-    of 50 identities or more where it has them, and ``photos_verified`` is their number.
-    Raises DataError when nothing is left, an identity is unknown to the run, or a group has too few identities or photos to
-    be verified.
+    A group of one identity, or of one photo each, makes no pairs: it has no AUC, but ``not_verified``, which says why. A photo
+    counts as trained on when its `photo_id` does, whatever its ending: the protected copy of a photo and the photo are one. Of a
+    group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed`` of 50 identities or more where it has
+    them, and ``photos_verified`` is their number.
+    Raises DataError when nothing is left, or an identity is unknown to the run.
     """
     faces = _held_out(run, faces)
     protected = [] if groups_file is None else read_groups(groups_file, faces.names)
     groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
-    _refuse_unverifiable(faces, groups)
     recognized = rank1(predict(run.model, faces), faces, groups)
-    drawn = {group: _drawn(faces, labels, generator(seed, "verified", group)) for group, labels in groups.items()}
-    photos = {group: int(np.isin(faces.labels, labels).sum()) for group, labels in groups.items()}
-    chosen = np.sort(np.concatenate(list(drawn.values())))
-    compared = faces if len(chosen) == len(faces) else faces.take(chosen)
-    verified = verify_groups(embed(run.model, compared), compared, groups, seed=seed)
-    content = {
-        "groups": {
-            group: verified[group].to_json()
-            | {"rank1": recognized[group], "photos": photos[group], "identities": len(labels)}
-            | ({"photos_verified": len(drawn[group])} if len(drawn[group]) < photos[group] else {})
-            for group, labels in groups.items()
-        }
+    verified = _verify(run, faces, groups, out, seed=seed)
+    photos = np.bincount(faces.labels, minlength=len(faces.names))
+    counted = {
+        group: {"photos": int(photos[labels].sum()), "identities": len(labels)} for group, labels in groups.items()
     }
-    roc_figure(
-        {g: (v.far, v.tar) for g, v in verified.items()}, out / "roc.png", title="Verification of held-out photos"
-    )
+    content = {"groups": {group: verified[group] | {"rank1": recognized[group]} | counted[group] for group in groups}}
     write_json(out / "identities.json", content)
     return content
 
@@ -79,6 +68,25 @@ def read_groups(path: Path, names: Sequence[str]) -> list[str]:
     return protected
 
 
+def _verify(run: Run, faces: Faces, groups: Groups, out: Path, *, seed: int) -> dict[str, dict[str, Any]]:
+    """What every group's entry says of verification; ``roc.png`` shows the groups that make pairs, and is left out without."""
+    lacking = {group: lack for group, labels in groups.items() if (lack := _lack(faces, labels))}
+    pairable = {group: labels for group, labels in groups.items() if group not in lacking}
+    entries: dict[str, dict[str, Any]] = {group: {"not_verified": lack} for group, lack in lacking.items()}
+    if not pairable:
+        return entries
+    drawn = {group: _drawn(faces, labels, generator(seed, "verified", group)) for group, labels in pairable.items()}
+    chosen = np.sort(np.concatenate(list(drawn.values())))
+    compared = faces if len(chosen) == len(faces) else faces.take(chosen)
+    verified = verify_groups(embed(run.model, compared), compared, pairable, seed=seed)
+    for group, found in verified.items():
+        some = len(drawn[group]) < np.isin(faces.labels, pairable[group]).sum()
+        entries[group] = found.to_json() | ({"photos_verified": len(drawn[group])} if some else {})
+    curves = {group: (found.far, found.tar) for group, found in verified.items()}
+    roc_figure(curves, out / "roc.png", title="Verification of held-out photos")
+    return entries
+
+
 def _drawn(faces: Faces, labels: NDArray[np.int64], draw: torch.Generator) -> NDArray[np.int64]:
     """The photos of a group that are verified, by number: all, unless they are too many."""
     everything = np.flatnonzero(np.isin(faces.labels, labels))
@@ -98,17 +106,13 @@ def _drawn(faces: Faces, labels: NDArray[np.int64], draw: torch.Generator) -> ND
     return np.array(kept, dtype=np.int64)
 
 
-def _refuse_unverifiable(faces: Faces, groups: Groups) -> None:
-    """Verification needs impostors and genuine pairs: raises DataError, naming the group that lacks one of them."""
-    photos = np.bincount(faces.labels, minlength=len(faces.names))
-    for group, labels in groups.items():
-        if len(labels) < 2:
-            lack = "one identity; verification needs two"
-        elif photos[labels].max() < 2:
-            lack = "one held-out photo of each identity; verification needs two identities"
-        else:
-            continue
-        raise DataError(f"Group '{group}' has {lack}, with two held-out photos each.")
+def _lack(faces: Faces, labels: NDArray[np.int64]) -> str | None:
+    """Why the identities ``labels`` make no impostors or no genuine pairs; None when they make both."""
+    if len(labels) < 2:
+        return "it has one identity, and verification needs two"
+    if np.bincount(faces.labels, minlength=len(faces.names))[labels].max() < 2:
+        return "it has one held-out photo of each identity, and verification needs two of somebody"
+    return None
 
 
 def _held_out(run: Run, faces: Faces) -> Faces:

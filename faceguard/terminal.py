@@ -142,10 +142,11 @@ def epoch_line(epoch: "Epoch") -> str:
 
 
 def groups_table(result: Any) -> Table:
-    """Recognition and verification, one row a group."""
+    """Recognition and verification, one row a group; a group that was not verified has no AUC and no EER."""
     table = Table("group", "photos", "rank-1", "AUC", "EER")
     for group, numbers in result["groups"].items():
-        table.add_row(group, str(numbers["photos"]), *(f"{numbers[key]:.3f}" for key in ("rank1", "auc", "eer")))
+        found = (f"{numbers[key]:.3f}" if key in numbers else "" for key in ("rank1", "auc", "eer"))
+        table.add_row(group, str(numbers["photos"]), *found)
     return table
 
 

@@ -100,12 +100,17 @@ def test_an_identity_without_held_out_photos_is_named(tmp_path, keys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_group_with_one_held_out_photo_of_each_is_named(tmp_path):
-    words = "Group 'all' has one held-out photo of each identity; verification needs two identities, with two"
-    with pytest.raises(DataError, match=words):
-        evaluate_identities(a_run(), faces(["anna/0.jpg", "ben/0.jpg"]), tmp_path, seed=0)
-    assert not list(tmp_path.iterdir())
+def test_a_group_that_makes_no_pairs_is_recognized_and_says_why_it_is_not_verified(tmp_path):
+    alone = evaluate_identities(a_run(), faces(["anna/0.jpg", "ben/0.jpg"]), tmp_path, seed=0)["groups"]["all"]
+    assert alone == {
+        "not_verified": "it has one held-out photo of each identity, and verification needs two of somebody",
+        "rank1": 1,
+        "photos": 2,
+        "identities": 2,
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["identities.json"]
     evaluate_identities(a_run(), faces(["anna/0.jpg", "anna/1.jpg", "ben/0.jpg"]), tmp_path, seed=0)
+    assert (tmp_path / "roc.png").exists()
 
 
 def test_a_groups_file_is_a_list_of_names_or_a_demos_report(tmp_path):
