@@ -1,8 +1,8 @@
 """The figure of a classification study, drawn from its result.json: figure.png and figure.svg, the paper's numbers beside ours.
 
     bars       every run's accuracy on clean test photos after its last epoch, with its best epoch
-    curves     the accuracy after every epoch
-    confusion  which class every run takes clean test photos for
+    curves     the accuracy after every epoch; beside it, where claims are about classes, how much of each is recognized
+    confusion  which class every run takes clean test photos for; classes that claims are about are bold
     shares     the accuracy over the share of photos with noise, for runs named "SERIES, 80%" or "SERIES at 80%"; beside it the
                attack success likewise, or the curves at the largest share below 100 %
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Json = Mapping[str, Any]
-COLUMNS = 4  # confusions side by side
+COLUMNS = 4  # confusions side by side, at most
+WIDE = 7  # percent: a bar that holds its number
 
 
 def draw(result: Json, out: Path) -> None:
@@ -48,8 +49,8 @@ def _bars(runs: Json) -> Figure:
     told = [(runs[name]["paper"], place) for name, place in zip(names, places, strict=True) if runs[name]["paper"]]
     if told:
         axes.plot(*zip(*told, strict=True), "D", color=COLOURS[1], label="paper, full scale")
-    for place, value in zip(places, last, strict=True):
-        axes.text(value + 1, place, f"{value:.1f}", va="center", fontsize=8)
+    for place, value in zip(places, last, strict=True):  # at the bar's foot, clear of the marks at its end
+        axes.text(1, place, f"{value:.1f}", va="center", fontsize=8, color="white" if value > WIDE else "black")
     _draw_chance(axes, [100 * runs[name]["chance"] for name in names], places)
     axes.set_yticks(places, names, fontsize=8)
     axes.set_xlim(0, 105)
@@ -68,10 +69,26 @@ def _draw_chance(axes: Axes, chances: Sequence[float], places: NDArray[np.int64]
 
 
 def _curves(runs: Json) -> Figure:
-    figure = new_figure(8.0, 5.0)
-    _draw_curves(figure.add_subplot(), runs)
-    figure.legend(fontsize=8, loc="outside right center")
+    labels = list(dict.fromkeys(label for run in runs.values() for label in run["recognized"]))
+    figure = new_figure(11.0 if labels else 8.0, 5.0)
+    axes = figure.subplots(1, 2 if labels else 1, squeeze=False)[0]
+    _draw_curves(axes[0], runs)
+    if labels:
+        _draw_recognized(axes[1], runs, labels)
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside right center")
     return figure
+
+
+def _draw_recognized(axes: Axes, runs: Json, labels: Sequence[str]) -> None:
+    """Bars side by side: how much of every class's clean test photos each run recognizes, in the colours of the curves."""
+    width = 0.8 / len(runs)
+    for i, run in enumerate(runs.values()):
+        heights = [100 * run["recognized"].get(label, np.nan) for label in labels]
+        places = np.arange(len(labels)) + width * (i - (len(runs) - 1) / 2)
+        axes.bar_label(axes.bar(places, heights, width, color=_look(i)["color"]), fmt="%.0f", fontsize=8)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylim(0, 105)
+    axes.set_ylabel("Clean test photos of the class that are recognized, %")
 
 
 def _draw_curves(axes: Axes, runs: Json) -> None:
@@ -79,7 +96,7 @@ def _draw_curves(axes: Axes, runs: Json) -> None:
         curve = run["curves"]["accuracy"]
         said = name if run["paper"] is None else f"{name} (paper, last: {run['paper']:g})"
         axes.plot(range(1, len(curve) + 1), [100 * value for value in curve], label=said, **_look(i))
-    axes.set_ylim(0, 100)
+    _fit_percents(axes)
     axes.set_xlabel("Epoch")
     axes.set_ylabel("Accuracy on clean test photos, %")
 
@@ -106,9 +123,15 @@ def _draw_shares(axes: Axes, runs: Json, what: str, value: Callable[[Json], floa
         series.setdefault(plain, []).append((100 * run["share"], 100 * value(run)))
     for i, (name, points) in enumerate(series.items()):
         axes.plot(*zip(*sorted(points), strict=True), label=name, marker="o", **_look(i))
-    axes.set_ylim(0, 100)
+    _fit_percents(axes)
     axes.set_xlabel("Share of the photos with noise, %")
     axes.set_ylabel(what)
+
+
+def _fit_percents(axes: Axes) -> None:
+    """From zero to the next ten above what is drawn."""
+    most = max((float(np.max(line.get_ydata())) for line in axes.lines), default=0)
+    axes.set_ylim(0, min(100, 10 * (most // 10 + 1)))
 
 
 def _look(i: int) -> dict[str, Any]:
@@ -117,14 +140,17 @@ def _look(i: int) -> dict[str, Any]:
 
 def _confusions(runs: Json) -> Figure:
     rows = -(-len(runs) // COLUMNS)
-    figure = new_figure(3.2 * min(len(runs), COLUMNS), 3.4 * rows)
+    columns = -(-len(runs) // rows)
+    figure = new_figure(3.2 * columns, 3.4 * rows)
     for i, (name, run) in enumerate(runs.items()):
-        axes = figure.add_subplot(rows, min(len(runs), COLUMNS), i + 1)
+        axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(run.get("confusion", [[]]), vmin=0, vmax=1, cmap="Blues")
         axes.set_title(f"{name}: {100 * run['accuracy']['last']['mean']:.1f} %", fontsize=9)
         classes = run.get("classes", [])
         axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7)
-        axes.set_yticks(range(len(classes)), classes if i % COLUMNS == 0 else [], fontsize=7)
+        axes.set_yticks(range(len(classes)), classes if i % columns == 0 else [], fontsize=7)
+        for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            tick.set_fontweight("bold" if tick.get_text() in run["recognized"] else "normal")
     return figure
 
 

@@ -1,5 +1,7 @@
 """What a classification study's figure shows."""
 
+from matplotlib.colors import to_rgb
+
 from eval.figures import draw
 
 
@@ -9,6 +11,7 @@ def run(share, accuracy, **more):
         "paper": None,
         "accuracy": {"last": {"mean": accuracy}},
         "curves": {"accuracy": [0.1, accuracy]},
+        "recognized": {},
         **more,
     }
 
@@ -40,6 +43,28 @@ def test_attack_success_takes_the_place_of_the_curves(tmp_path, monkeypatch):
     runs = {f"noisy, {share:.0%}": run(share, 0.5, attack_success={"mean": share / 2}) for share in (0, 0.6, 1)}
     _, right = drawn(runs, tmp_path, monkeypatch)
     assert right == {"noisy": [[0, 0], [60, 30], [100, 50]]}
+
+
+def test_curves_show_how_much_of_the_claimed_classes_is_recognized(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
+    runs = {"clean": run(0.0, 0.6, recognized={"ship": 0.8}), "noisy": run(1.0, 0.5, recognized={"ship": 0.04})}
+    draw({"title": "a title", "source": "a paper", "figure": "curves", "runs": runs}, tmp_path)
+    curves, recognized = kept[0].axes
+    assert curves.get_ylim() == (0, 70)
+    assert [round(patch.get_height(), 6) for patch in recognized.patches] == [80, 4]
+    assert [patch.get_facecolor()[:3] for patch in recognized.patches] == [
+        to_rgb(line.get_color()) for line in curves.lines
+    ]
+    assert [text.get_text() for text in recognized.get_xticklabels()] == ["ship"]
+
+
+def test_curves_of_a_study_without_claims_about_classes_are_alone(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
+    draw({"title": "t", "source": "p", "figure": "curves", "runs": {"clean": run(0.0, 0.93)}}, tmp_path)
+    (axes,) = kept[0].axes
+    assert axes.get_ylim() == (0, 100)
 
 
 def bars(chances, tmp_path, monkeypatch):
