@@ -75,7 +75,7 @@ def learn_bank(
     if len(faces.names) < 2:
         raise DataError(
             f"{faces.names[0]} is the only identity, and noise is learnt by telling identities apart; give FACES of other"
-            " people, and your own with --with."
+            " people, and your own with --with. Where that folder holds people's folders, name it instead."
         )
     settings.check_size(faces.size)
     shape = source_model or SourceModel()

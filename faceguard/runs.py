@@ -99,7 +99,7 @@ def _train(
     if len(faces.names) < 2:
         raise DataError(
             f"{faces.names[0]} is the only identity, and a recognizer learns by telling identities apart;"
-            " give FACES of two people or more."
+            " give FACES of two people or more. Where that folder holds people's folders, name it instead."
         )
     train, test = np.arange(len(faces)), np.array([], dtype=np.int64)  # photos by number: they may be too many to copy
     if training.hold_out > 0:

@@ -121,7 +121,7 @@ def test_an_identity_with_one_photo_is_named(capsys, tmp_path):
 def test_a_single_identity_is_refused_as_there_is_nobody_to_tell_it_from(capsys, tmp_path, hold_out):
     faces = write_faces(tmp_path / "faces", identities=1, photos=4, size=32)
     sentence = fail(capsys, "train", faces, "--out", tmp_path / "run", "--hold-out", hold_out, *TINY)
-    assert sentence.startswith("synthetic-000 is the only identity")
+    assert sentence.startswith("synthetic-000 is the only identity") and sentence.endswith("name it instead.")
     assert not (tmp_path / "run").exists()
 
 
