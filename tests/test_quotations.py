@@ -30,6 +30,11 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     "**The protected part adds nothing.**": ("percentages",),
     "**Adversarial training undoes": ("adversarial-training",),
     "**Class-wise rows transfer**": ("transfer-classwise",),
+    "**Noise of single photos does not transfer": (
+        "transfer-samplewise-imagenette-128",
+        "transfer-samplewise-tiny-imagenet-32",
+    ),
+    "**Making it costs less": ("cost",),
     "`eval-lfw` with SFace": ("face-adversaries",),
 }
 
@@ -113,6 +118,9 @@ def values(entry):
     for run in entry.get("runs", {}).values():
         yield from (run["accuracy"][epoch]["mean"] for epoch in ("last", "best"))
         yield from (run["chance"], *run["recognized"].values())
+        if "passes" in run:
+            yield run["passes"]["learning"] / run["passes"]["training"]
+    yield from (share for claim, share in entry.get("found", {}).items() if "costs" in claim)
     for noises in entry.get("folders", {}).values():
         yield from (one["median"] for curves in noises.values() for curve in curves.values() for one in curve.values())
 
