@@ -4,9 +4,9 @@ Claim     class-wise noise costs at most a tenth, sample-wise noise, with one or
           of one training, at the same effect
 Command   FACEGUARD_DATA=... python -m eval recipes/cost.py --precision fp32
 Data      cifar10; ResNet-18; times stand in run.json, and compare only within one run on one machine; passes in result.json
-Expect    at small a training has the paper's 60 epochs, too, but a twelfth of its steps, of which learning class-wise noise takes
-          as many as ever: hence batches of 32 and a tenth of the photos; the paper's 20 short steps a round would cost more than
-          the training; an hour on two cores
+Expect    at small a training has the paper's 60 epochs, but of a twelfth of its photos, while learning class-wise noise takes
+          as many steps as ever: hence batches of 32, and a tenth of the photos to learn it on; the paper's 20 short steps a round
+          would cost more than the training; an hour on two cores
 """
 
 from dataclasses import replace

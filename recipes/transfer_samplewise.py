@@ -4,8 +4,8 @@ Claim     'ship' photos whose noise was learnt within CIFAR-10 are not learnt as
 Command   FACEGUARD_DATA=... python -m eval recipes/transfer_samplewise.py --data tiny-imagenet-32
 Data      cifar100 and the class 'ship' of cifar10 as one more; where CIFAR-100 is absent, --data names what replaces it
 Expect    clean 'ship' photos are recognized a fifth as often as without noise; there are no more ships than photos of any other
-          class, so that at small they take 40 epochs; with the sets at hand the claim is missed, for 32 or 150 ships among classes
-          that hardly resemble them are recognized all the same (docs/log.md); half an hour in fp32
+          class, so that at small they take 40 epochs; with the sets at hand the claim is missed: 32 or 150 ships among
+          classes that hardly resemble them are recognized all the same (docs/log.md); half an hour in fp32
 """
 
 from dataclasses import replace
