@@ -124,7 +124,8 @@ def learn(
 def passes(noise: ImageNoise, size: Size, photos: int, rounds: int) -> int:
     """How many photos go through the source model and back while ``rounds`` rounds learn the noise for ``photos`` photos.
 
-    Each round takes M batches for the model and T times the photos that the noise is learnt on; the error's pass is not counted.
+    Each round takes M batches for the model and T times the photos that the noise is learnt on. The error's pass, forward alone,
+    is not counted: a step of the noise lacks as much, the gradient of the weights.
     """
     settings = settings_of(noise, size)
     for_noise = settings.pgd_steps * (photos if noise.form == "sample-wise" else round(size.learn_on * photos))

@@ -54,7 +54,7 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
         raise DataError(" ".join(missing.values()))
     if not runs:
         raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
-    claims = expectations(study, runs, absent) | cost_expectations(study, times, absent)
+    claims = expectations(study, runs, absent) | cost_expectations(study, runs, absent)
     result = {
         "title": plan.recipe.stem,
         "claim": study.claim,
@@ -146,15 +146,16 @@ def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[
     return [_rounded(row) for row in total / total.sum(axis=1, keepdims=True)]
 
 
-def cost_expectations(
-    study: ImageStudy, times: Mapping[str, Mapping[str, float]], absent: Collection[str] = ()
-) -> dict[str, Found]:
-    """Each claim about time in words, and the time of learning as a share of the training's; none about ``absent`` runs."""
+def cost_expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Collection[str] = ()) -> dict[str, Found]:
+    """Each claim about cost in words, and the passes of learning as a share of the training's; none about ``absent`` runs.
+
+    Seconds are no measure: the same training takes twice as long when the machine is busy.
+    """
     found = {}
     for name, share in study.costs.items():
-        words = f"{name} costs at most {share:g} of its training"
-        if name in times:
-            spent = times[name]["learning"] / times[name]["training"]
+        words = f"{name} costs at most {share:g} of its training's passes"
+        if name in runs:
+            spent = runs[name]["passes"]["learning"] / runs[name]["passes"]["training"]
             found[words] = Found(spent <= share, spent)
         elif name not in absent:
             found[f"{words} {NOT_RUN}"] = Found(False, None)

@@ -177,7 +177,7 @@ def claims_of_arms(prefix: str, *, at_most: float) -> tuple[ImageExpectation, ..
 class ImageStudy:
     """A table or figure of the paper: runs by name. ``figure`` is how it is drawn, see ``eval.figures``.
 
-    ``costs`` are claims about time: what learning a run's noise takes at most, as a share of training on the photos. ``small``
+    ``costs`` are claims about passes: those that learning a run's noise takes at most, as a share of its training's. ``small``
     replaces what ``eval.image_scales`` says of every set at that scale.
     """
 

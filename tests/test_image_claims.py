@@ -171,11 +171,12 @@ def test_a_study_with_mistakes_lists_them_all():
         assert words in str(raised.value)
 
 
-def test_a_cost_is_the_time_of_learning_over_that_of_training():
+def test_a_cost_is_the_passes_of_learning_over_those_of_training():
     study = ImageStudy(claim="", source="", runs={"noisy": Run(noise=ImageNoise())}, costs={"noisy": 0.1})
-    words = "noisy costs at most 0.1 of its training"
-    assert cost_expectations(study, {"noisy": {"learning": 10.0, "training": 100.0}}) == {words: (True, 0.1)}
-    assert cost_expectations(study, {"noisy": {"learning": 12.0, "training": 100.0}}) == {words: (False, 0.12)}
+    words = "noisy costs at most 0.1 of its training's passes"
+    for learning, met in ((10, True), (12, False)):
+        runs = {"noisy": {"passes": {"learning": learning, "training": 100}}}
+        assert cost_expectations(study, runs) == {words: (met, learning / 100)}
     assert cost_expectations(study, {}) == {f"{words} (not run)": (False, None)}
     assert cost_expectations(study, {}, absent=["noisy"]) == {}
 

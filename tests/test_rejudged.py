@@ -3,7 +3,7 @@
 An entry lacks curves and confusions, so a class's share is taken from ``recognized``, and claims about classes that are not among
 those cannot be judged again. Recipes get other runs and claims as time
 goes by. Compared are today's claims about what the entry has, or lists as not run, and stored claims about what the recipe
-still has, by name; a control that the entry lacks was not run. Claims about time need the times, which older entries lack.
+still has, by name; a control that the entry lacks was not run.
 """
 
 import json
@@ -50,7 +50,7 @@ def recognized(entry):
 def can_be_judged(words, entry):
     """Whether the entry has the numbers that a stored claim is about."""
     label = re.search(" learns about (.+?) at ", words)
-    return ("times" in entry["run"] or " costs " not in words) and (label is None or label[1] in recognized(entry))
+    return label is None or label[1] in recognized(entry)
 
 
 def image_claims(entry):
@@ -62,9 +62,7 @@ def image_claims(entry):
         labels = list(run["recognized"])
         runs[name] = run | {"classes": labels, "confusion": np.diag([run["recognized"][label] for label in labels])}
     absent = [name.rsplit(" (", 1)[0] for name in entry["not_run"] if name.endswith(ABSENT)]
-    claims = image_outcome.expectations(study, runs, absent)
-    if times := entry["run"].get("times"):
-        claims |= image_outcome.cost_expectations(study, times, absent)
+    claims = image_outcome.expectations(study, runs, absent) | image_outcome.cost_expectations(study, runs, absent)
     return claims, (entry["runs"].keys() | set(entry["not_run"])) & study.runs.keys()
 
 
