@@ -15,6 +15,7 @@ HEADER = """# Recipes
 
 One experiment a file: its docstring states the claim, the command, the data and what to expect. Made by `python -m eval.ledger`;
 the numbers are in [docs/results.md](../docs/results.md), and [docs/data.md](../docs/data.md) says what the data folder holds.
+A claim is what a recipe asks, the paper's or ours; "measured" says how much of it was met, docs/findings.md what was found.
 From the root of a clone, after `pip install uv`, every recipe runs at three scales:
 
     FACEGUARD_DATA=/path/to/data uv run python -m eval recipes/single_class.py --scale smoke   # seconds: shows that it runs
@@ -37,7 +38,9 @@ FACES = {  # recipes on faces, and what of the paper they show
 def index(recipes: Path, results: Path) -> str:
     """The page, from the recipes in one folder and the ledger's entries in another."""
     rows = [_row(path, results) for path in sorted(recipes.glob("*.py")) if path.name != "__init__.py"]
-    return "\n".join([HEADER, "| recipe | shows | claim | expected | measured |", "|---" * 5 + "|", *rows, ""])
+    return "\n".join(
+        [HEADER, "| recipe | shows | claim that is tried | expected | measured |", "|---" * 5 + "|", *rows, ""]
+    )
 
 
 def _row(path: Path, results: Path) -> str:

@@ -1,6 +1,7 @@
 """Error-minimizing against error-maximizing and random noise, sample-wise and class-wise, on CIFAR-10 (Figure 1).
 
-Claim     only error-minimizing noise stops learning in both forms; class-wise random noise is beaten by stopping early
+Claim     error-minimizing noise stops learning in both forms, other noise of single photos does not; class-wise random noise is
+          beaten by stopping early, where it does anything
 Command   FACEGUARD_DATA=... python -m eval recipes/cifar10_noise_types.py --jobs 2
 Data      cifar10, all photos carry noise; ResNet-18
 Expect    error-minimizing at most a quarter of what clean photos teach; random sample-wise at least 0.8; what the same noise with

@@ -1,6 +1,6 @@
 """Error-minimizing noise on four image sets and against four networks, in both forms (Table 1).
 
-Claim     networks trained on photos that all carry the noise learn next to nothing about clean ones, whatever the network
+Claim     after the last epoch, photos that all carry the noise have taught no network more than a quarter of what clean ones do
 Command   FACEGUARD_DATA=... python -m eval recipes/classification.py --jobs 2
 Data      svhn, cifar10, cifar100, imagenet-100; what is absent is named, and --data imagenette-128 takes that instead
 Expect    at most a quarter of what clean photos teach; an hour on two cores for each set

@@ -27,14 +27,14 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     "Noise may protect only because": ("face-presence", "face-shares"),
     "**Noise of single photos stops": ("cifar10-noise-types",),
     "**A few classes can carry it.**": ("several-classes", "single-class"),
-    "**The protected part adds nothing.**": ("percentages",),
+    "**Whether the protected part adds": ("percentages",),
     "**Adversarial training undoes": ("adversarial-training",),
     "**Class-wise rows transfer**": ("transfer-classwise",),
     "**Noise of single photos does not transfer": (
         "transfer-samplewise-imagenette-128",
         "transfer-samplewise-tiny-imagenet-32",
     ),
-    "**Making it costs less": ("cost",),
+    "**Class-wise noise is cheap": ("cost",),
     "`eval-lfw` with SFace": ("face-adversaries",),
 }
 
