@@ -14,7 +14,7 @@ SHARE = re.compile(r"(\d\.\d{2,4})\s+of\s+(?:a\s+clean\s+)?(\d\.\d{2,4})")  # of
 SEEDS = {"one seed": 1, "three seeds": 3}
 ENTRIES = {  # how a paragraph with numbers begins: the entries that they are from
     "Fine noise has every pixel": ("cifar10-noise-types",),
-    "**It needs company.**": ("face-few", "face-strength"),
+    "**It needs company.**": ("face-few", "face-strength", "targeted-photos"),
     "**It is the power of": ("face-strength", "face-noise-types", "face-source-models"),
     "Asked only among the protected": ("photo-space", "noise-survival"),
     "On aligned crops, against noise": (
