@@ -1,6 +1,6 @@
 """Adversarial training undoes the noise while its own box is as large as the noise's (Figure 6).
 
-Claim     PGD-10 at 8/255 undoes noise of 8/255, and less of it at 16 and 24; random noise it leaves alone
+Claim     PGD-10 at 8/255 undoes noise of 8/255, and less of it at 16 and 24; random noise does little there
 Command   FACEGUARD_DATA=... python -m eval recipes/adversarial_training.py --jobs 2
 Data      cifar10, class-wise noise; ResNet-18
 Expect    at least half of what clean photos teach an adversarially trained network at 8; an hour on two cores
