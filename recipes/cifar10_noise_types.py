@@ -5,7 +5,8 @@ Claim     error-minimizing noise stops learning in both forms, other noise of si
 Command   FACEGUARD_DATA=... python -m eval recipes/cifar10_noise_types.py --jobs 2
 Data      cifar10, all photos carry noise; ResNet-18
 Expect    error-minimizing at most a quarter of what clean photos teach; random sample-wise at least 0.8; what the same noise with
-          random phases leaves, its power and nothing else that was learnt, is found out; half an hour on two cores
+          random phases leaves, its power and nothing else that was learnt, is found out; half an hour on two cores, three times
+          that with --seeds 3
 """
 
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
