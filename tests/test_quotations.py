@@ -120,7 +120,6 @@ def values(entry):
         yield from (run["chance"], *run["recognized"].values())
         if "passes" in run:
             yield run["passes"]["learning"] / run["passes"]["training"]
-    yield from (share for claim, share in entry.get("found", {}).items() if "costs" in claim)
     for noises in entry.get("folders", {}).values():
         yield from (one["median"] for curves in noises.values() for curve in curves.values() for one in curve.values())
 
