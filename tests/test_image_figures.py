@@ -16,12 +16,18 @@ def run(share, accuracy, **more):
     }
 
 
-def drawn(runs, tmp_path, monkeypatch):
-    """Name -> points, for the lines of every panel of a figure of shares."""
+def axes_of(kind, runs, tmp_path, monkeypatch):
+    """The panels of a figure."""
     kept = []
     monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
-    draw({"title": "a title", "source": "a paper", "figure": "shares", "runs": runs}, tmp_path)
-    return [{line.get_label(): line.get_xydata().round(6).tolist() for line in axes.lines} for axes in kept[0].axes]
+    draw({"title": "a title", "source": "a paper", "figure": kind, "runs": runs}, tmp_path)
+    return kept[0].axes
+
+
+def drawn(runs, tmp_path, monkeypatch):
+    """Name -> points, for the lines of every panel of a figure of shares."""
+    panels = axes_of("shares", runs, tmp_path, monkeypatch)
+    return [{line.get_label(): line.get_xydata().round(6).tolist() for line in axes.lines} for axes in panels]
 
 
 def test_series_run_over_the_share_of_photos_with_noise_and_curves_are_those_of_the_most_below_all(
@@ -46,11 +52,8 @@ def test_attack_success_takes_the_place_of_the_curves(tmp_path, monkeypatch):
 
 
 def test_curves_show_how_much_of_the_claimed_classes_is_recognized(tmp_path, monkeypatch):
-    kept = []
-    monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
     runs = {"clean": run(0.0, 0.6, recognized={"ship": 0.8}), "noisy": run(1.0, 0.5, recognized={"ship": 0.04})}
-    draw({"title": "a title", "source": "a paper", "figure": "curves", "runs": runs}, tmp_path)
-    curves, recognized = kept[0].axes
+    curves, recognized = axes_of("curves", runs, tmp_path, monkeypatch)
     assert curves.get_ylim() == (0, 70)
     assert [round(patch.get_height(), 6) for patch in recognized.patches] == [80, 4]
     assert [patch.get_facecolor()[:3] for patch in recognized.patches] == [
@@ -60,23 +63,17 @@ def test_curves_show_how_much_of_the_claimed_classes_is_recognized(tmp_path, mon
 
 
 def test_curves_of_a_study_without_claims_about_classes_are_alone(tmp_path, monkeypatch):
-    kept = []
-    monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
-    draw({"title": "t", "source": "p", "figure": "curves", "runs": {"clean": run(0.0, 0.93)}}, tmp_path)
-    (axes,) = kept[0].axes
+    (axes,) = axes_of("curves", {"clean": run(0.0, 0.93)}, tmp_path, monkeypatch)
     assert axes.get_ylim() == (0, 100)
 
 
 def bars(chances, tmp_path, monkeypatch):
     """The axes of a figure of bars, of runs whose chances these are."""
-    kept = []
-    monkeypatch.setattr("eval.figures.save_figure", lambda figure, path: kept.append(figure))
     runs = {
         f"run {i}": run(0.0, 0.5) | {"chance": chance, "accuracy": {"last": {"mean": 0.5}, "best": {"mean": 0.6}}}
         for i, chance in enumerate(chances)
     }
-    draw({"title": "a title", "source": "a paper", "figure": "bars", "runs": runs}, tmp_path)
-    return kept[0].axes[0]
+    return axes_of("bars", runs, tmp_path, monkeypatch)[0]
 
 
 def test_chance_that_differs_from_run_to_run_is_drawn_beside_each_bar(tmp_path, monkeypatch):
