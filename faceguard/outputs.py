@@ -52,8 +52,8 @@ def not_written(path: Path, error: Exception) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` with sorted keys under a temporary name, then rename; an infinite number becomes null."""
-    text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False)
+    """Write ``content``, keys in their order, under a temporary name, then rename; an infinite number becomes null."""
+    text = json.dumps(_finite(content), indent=1, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

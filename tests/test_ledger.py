@@ -113,9 +113,9 @@ def test_numbers_that_one_noise_lacks_are_blank_and_those_that_another_adds_are_
     ledger.record(run, tmp_path / "results")
     rows = [line for line in ledger.page(tmp_path / "results").splitlines() if line.startswith("| ")][-3:]
     assert rows == [
-        "| noise | lpips | photo_psnr | epsilon_levels |",
-        "| coarse | 0.25 | 38.5 |  |",
-        "| shipped |  |  | 8.0 |",
+        "| noise | epsilon_levels | lpips | photo_psnr |",
+        "| shipped | 8.0 |  |  |",
+        "| coarse |  | 0.25 | 38.5 |",
     ]
 
 

@@ -36,10 +36,12 @@ def test_any_plain_content_comes_back_with_null_for_what_is_not_finite(tmp_path_
     assert same(content, json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON")))
 
 
-def test_the_order_of_keys_does_not_matter(tmp_path):
-    write_json(tmp_path / "a", {"x": 1, "y": (2, 3)})
-    write_json(tmp_path / "b", {"y": [2, 3], "x": 1})
+def test_keys_keep_their_order(tmp_path):
+    write_json(tmp_path / "a", {"y": {"b": 1, "a": 2}, "x": (2, 3)})
+    write_json(tmp_path / "b", {"y": {"b": 1, "a": 2}, "x": [2, 3]})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    found = json.loads((tmp_path / "a").read_text())
+    assert list(found) == ["y", "x"] and list(found["y"]) == ["b", "a"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
