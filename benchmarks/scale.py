@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import Comparison
 from faceguard import face_cache, readers
 from faceguard.identities import Faces
+from faceguard.journal import Journal
 from faceguard.readers.recordio import MAGIC, REC_NAME
 from faceguard.readers.synthetic import synthetic_faces
 
@@ -118,7 +119,7 @@ def keep_faces(photos: Path, cache: Path, *, sparse: bool) -> None:
     """Put drawn faces, or none but their file's size, where decoding ``photos`` would put theirs."""
     records = readers.find(photos)
 
-    def fill(pixels: NDArray[np.uint8]) -> Faces:
+    def fill(pixels: NDArray[np.uint8], _: Journal) -> Faces:
         drawn = synthetic_faces(8, 4, size=SIZE, seed=0).pixels
         for start in range(0, 0 if sparse else len(pixels), len(drawn)):
             part = pixels[start : start + len(drawn)]

@@ -9,28 +9,24 @@ N photos, S face size. What is done with a picture depends on its shape alone:
 Crops are cut at 112 px or more and averaged down to S, so that small faces come without aliasing.
 """
 
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cache as remember
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from faceguard import face_cache, faces, readers
-from faceguard.errors import NothingReadError, PhotoError
+from faceguard import face_cache, faces, journal, readers
+from faceguard.errors import NothingReadError
 from faceguard.identities import Faces, Failure
-from faceguard.pool import cores
+from faceguard.journal import Journal
 from faceguard.readers.record import Record, decode_image
+from faceguard.reading import Progress, read_each
 
-__all__ = ["decode_image", "load_faces", "load_records", "read_each", "resize_faces", "to_face"]
+__all__ = ["decode_image", "load_faces", "load_records", "resize_faces", "to_face"]
 
 TEMPLATE_SIZE = 112  # pixels a side of ArcFace's crop
 LARGEST_CROP = 160  # pixels a side; the usual editions of aligned sets have 112, 128 or 160
@@ -42,12 +38,7 @@ CELEBA_SHAPE = (218, 178)
 CELEBA_LANDMARKS = ((69.88, 112.39), (108.49, 112.02), (88.96, 136.57), (72.24, 153.22), (106.47, 152.87))
 
 LARGEST_IN_MEMORY = 2**30  # bytes of pixels; more go to the cache folder even without being asked
-_BATCH = 1024  # photos in flight: bounds memory, and is large enough to keep every thread busy
-_TASK = 8  # photos that a thread takes at once: handing over small ones singly costs up to half their own time
-
-Progress = Callable[[int, int], None]
 ToPicture = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]  # H x W x 3 and S to S x S x 3, or PhotoError
-_Seen = TypeVar("_Seen")
 
 
 def load_faces(
@@ -83,8 +74,8 @@ def load_records(
 
     What shows no face is brought to size by ``to_picture``, a function of a module, in place of `to_face`.
     Unreadable photos are left out and listed in ``failures``, and so is who has no other photo. With a ``cache`` folder, or
-    for more than 1 GiB of pixels, the result is kept on disk and mapped into memory, and a second call decodes nothing; unless
-    the system refused to read a photo.
+    for more than 1 GiB of pixels, the result is kept on disk and mapped into memory, and a second call decodes nothing, or
+    only what an interruption left; unless the system refused to read a photo.
     ``workers`` threads decode, one per processor core by default; ``progress`` is called with (photos done, photos in all).
     Raises NothingReadError, a DataError, when not one photo can be read.
     """
@@ -96,7 +87,7 @@ def load_records(
 
     fill = partial(_decode_into, records=records, cut=cut, workers=workers, progress=progress)
     if cache is None and np.prod(shape, dtype=np.int64) <= LARGEST_IN_MEMORY:
-        return fill(np.empty(shape, dtype=np.uint8))
+        return fill(np.empty(shape, dtype=np.uint8), journal.unkept())
     named = partial(face_cache.digest, records, size, _spelled(to_picture))
     folder = (cache or face_cache.default_folder()) / named()
 
@@ -145,88 +136,37 @@ def resize_faces(faces: Faces, size: int) -> Faces:
     return replace(faces, pixels=np.stack([resize(face, size) for face in faces.pixels]))
 
 
-@contextmanager
-def _pillow_warnings() -> Iterator[None]:
-    """Make Pillow silent about odd metadata, which no face needs, and strict about huge pictures.
-
-    Filters belong to the whole process before Python 3.14, so this is set around the threads and not inside them.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
 def _decode_into(
     pixels: NDArray[np.uint8],
+    before: Journal,
     *,
     records: Sequence[Record],
     cut: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     workers: int | None,
     progress: Progress | None,
 ) -> Faces:
-    """Fill ``pixels`` from the front with the faces that can be read; the faces share its memory."""
-    kept: list[Record] = []
-    failures: list[Failure] = []
-    with closing(read_each(records, cut, workers=workers, progress=progress)) as read:
+    """Fill ``pixels`` from the front with the faces that can be read, going on after ``before``; the faces share its memory."""
+    start = len(before.done)
+    kept = [record for record, failure in zip(records, before.done, strict=False) if failure is None]
+    failures = [failure for failure in before.done if failure is not None]
+
+    def count(done: int, _: int) -> None:
+        if progress is not None:
+            progress(start + done, len(records))
+
+    with closing(read_each(records[start:], cut, workers=workers, progress=count)) as read:
         for record, face in read:
             if isinstance(face, Failure):
                 failures.append(face)
+                before.note(face)
             else:
                 pixels[len(kept)] = face
+                before.note(pixels[len(kept)])
                 kept.append(record)
     if not kept:
         reason = failures[0].reason if failures else "the list is empty."
         raise NothingReadError(f"Not one of {len(records)} photos could be read; the first: {reason}")
     return _faces(pixels[: len(kept)], kept, failures)
-
-
-def read_each(
-    records: Sequence[Record],
-    look: Callable[[NDArray[np.uint8]], _Seen],
-    *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> Generator[tuple[Record, _Seen | Failure], None, None]:
-    """Decode ``records`` in their order and ``look`` at the pixels of each, H x W x 3; a photo that cannot be read fails.
-
-    Threads do both, so ``look`` must allow that. Close what this returns when it is not read to its end.
-    """
-    _load_before_threads()
-    # Threads, because the decoders release the interpreter's lock: on two idle cores two take 0.52 of the time of one.
-    pool = ThreadPoolExecutor(workers or cores())
-    done = 0
-    try:
-        with _pillow_warnings():
-            for start in range(0, len(records), _BATCH):
-                tasks = [records[i : i + _TASK] for i in range(start, min(start + _BATCH, len(records)), _TASK)]
-                for read in chain.from_iterable(pool.map(partial(_look_at, look=look), tasks)):
-                    yield read
-                    done += 1
-                    if progress is not None:
-                        progress(done, len(records))
-    finally:
-        pool.shutdown(cancel_futures=True)  # so that an interruption waits for the photos at hand and not for the batch
-
-
-def _load_before_threads() -> None:
-    """Load what the threads need: OpenCV sets environment variables while it loads, and crashes whoever reads them then."""
-    import cv2  # noqa: F401
-
-    _celeba_alignment(TEMPLATE_SIZE)
-
-
-def _look_at(
-    records: Sequence[Record], *, look: Callable[[NDArray[np.uint8]], _Seen]
-) -> list[tuple[Record, _Seen | Failure]]:
-    return [(record, _seen_or_failure(record, look)) for record in records]
-
-
-def _seen_or_failure(record: Record, look: Callable[[NDArray[np.uint8]], _Seen]) -> _Seen | Failure:
-    try:
-        return look(record.read())
-    except PhotoError as error:
-        return Failure(key=record.key, reason=str(error), passing=face_cache.passing(error))
 
 
 def _faces(pixels: NDArray[np.uint8], kept: Sequence[Record], failures: Sequence[Failure]) -> Faces:

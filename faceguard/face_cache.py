@@ -2,30 +2,35 @@
 
 N photos, S face size. One folder per set, named by a hash of all that determines it: pixels.npy (uint8, N x S x S x 3) and
 index.json (labels, names, keys, failures). A set is decoded under a temporary name and renamed when complete, so that an
-interruption leaves nothing that could be taken for a set. An empty .lock beside it keeps others waiting meanwhile.
+interruption leaves nothing that could be taken for a set; the next call goes on with what it left, by its journal. An empty
+.lock beside it keeps others waiting meanwhile.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from faceguard import journal
 from faceguard.errors import DataError
 from faceguard.identities import Faces, Failure
+from faceguard.journal import Journal
 from faceguard.readers.record import Record
 
 FORMAT = 2  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
+JOURNAL = "journal.jsonl"
 _ROOM = 1.02  # of the pixels' own size, for the index
-# What the system says of a file that is absent, or that a decoder led astray: it will say so again.
-_OF_THE_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL})
+
+Fill = Callable[[NDArray[np.uint8], Journal], Faces]
 
 
 def default_folder() -> Path:
@@ -60,22 +65,16 @@ def _stamp(source: Path | None) -> str:
     return f"{source.absolute()} {status.st_size} {status.st_mtime_ns}"
 
 
-def passing(error: BaseException | None) -> bool:
-    """Whether the system caused it, and not what the file is or holds: a permission, a disk's or a network's failure."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno not in _OF_THE_FILE
-    return isinstance(error, MemoryError) or (error is not None and passing(error.__cause__))
-
-
 def load_or_make(
     folder: Path,
     shape: tuple[int, int, int, int],
-    fill: Callable[[NDArray[np.uint8]], Faces],
+    fill: Fill,
     *,
     lasts: Callable[[Faces], bool] = lambda _: True,
 ) -> Faces:
     """The faces stored in ``folder``, or else those that ``fill`` decodes into an array of ``shape``, then stored there.
 
+    ``fill`` goes on after the photos that its journal has done.
     Those of which ``lasts`` says that another time would give others are not stored. Whoever asks while another process
     decodes the same set waits for it, so that nothing is decoded twice.
     The pixels are mapped copy-on-write: changing them changes nothing on disk.
@@ -95,22 +94,16 @@ def load_or_make(
     return _load(folder)
 
 
-def _make(
-    folder: Path,
-    shape: tuple[int, int, int, int],
-    fill: Callable[[NDArray[np.uint8]], Faces],
-    lasts: Callable[[Faces], bool],
-) -> Faces:
+def _make(folder: Path, shape: tuple[int, int, int, int], fill: Fill, lasts: Callable[[Faces], bool]) -> Faces:
+    temporary = folder.with_name(f".making-{folder.name}")
     needed, free = int(np.prod(shape) * _ROOM), shutil.disk_usage(folder.parent).free
-    if free < needed:  # a full disk would end the process when a mapped page is written
+    # a full disk would end the process when a mapped page is written; what an interruption left has its room
+    if not temporary.is_dir() and free < needed:
         raise DataError(
             f"Decoding {shape[0]} photos needs {needed / 1e9:.1f} GB in {folder.parent}, which has {free / 1e9:.1f} GB"
             " left; free some space or choose another folder with FACEGUARD_CACHE."
         )
-    temporary = folder.with_name(f".making-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed: the lock says that nobody is at it
-    temporary.mkdir()
-    try:
+    with _unless_interrupted(temporary):
         _fill(temporary, shape, fill)
         faces = _load(temporary)
         if not lasts(faces):
@@ -121,16 +114,32 @@ def _make(
         except OSError:
             if not folder.is_dir():  # else another process made the same set meanwhile
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return _load(folder)
 
 
-def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], Faces]) -> None:
+@contextmanager
+def _unless_interrupted(folder: Path) -> Iterator[None]:
+    """Make ``folder``, where a killed run left none (the lock says that nobody is at it), and remove it at the end.
+
+    An interruption leaves it.
+    """
+    folder.mkdir(exist_ok=True)
+    interrupted = False
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        if not interrupted:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Fill) -> None:
     """Decode into ``folder``. The pixels are no longer mapped at the end: Windows renames no folder with an open file."""
-    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-    take_room(folder / "pixels.npy")
-    faces = fill(pixels)
+    pixels = _pixels(folder, shape)
+    with journal.kept(folder / JOURNAL, pixels) as before:
+        faces = fill(pixels, before)
     pixels.flush()
     index = {
         "labels": faces.labels.tolist(),
@@ -139,6 +148,21 @@ def _fill(folder: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArra
         "failures": [asdict(failure) for failure in faces.failures],
     }
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / JOURNAL).unlink()
+
+
+def _pixels(folder: Path, shape: tuple[int, int, int, int]) -> "np.memmap[Any, np.dtype[np.uint8]]":
+    """The file that an interruption left in ``folder``, or else a new one, mapped, with its room on the disk."""
+    file = folder / "pixels.npy"
+    try:
+        pixels = np.lib.format.open_memmap(file, mode="r+")
+        if pixels.shape != shape or pixels.dtype != np.uint8:
+            raise ValueError
+    except (OSError, ValueError):
+        (folder / JOURNAL).unlink(missing_ok=True)
+        pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    take_room(file)
+    return pixels
 
 
 def take_room(file: Path) -> None:

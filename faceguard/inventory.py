@@ -16,11 +16,11 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from faceguard.decode import Progress, read_each
 from faceguard.errors import DataError
 from faceguard.fetch import unlike_published
 from faceguard.identities import Failure
 from faceguard.readers import FOLDER, Record, find_splits, folder, lfw, recognise
+from faceguard.reading import Progress, read_each
 
 SAMPLE = 1000  # photos that a quick look decodes
 LFW_PEOPLE = 5749  # in all of LFW; its 6,000 pairs need 4,281 of them

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from faceguard.checkpoint import reserved
-from faceguard.decode import Progress, load_faces
+from faceguard.decode import load_faces
 from faceguard.device import derive_seed
 from faceguard.errors import DataError, RunError
 from faceguard.face_cache import default_folder
@@ -30,6 +30,7 @@ from faceguard.identities import Faces, Failure, split_photos
 from faceguard.outputs import not_written, refuse_existing, replacing, write_json
 from faceguard.plots import learning_curves
 from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file
+from faceguard.reading import Progress
 from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
 from faceguard.train import Epoch, TrainSettings, fit
 

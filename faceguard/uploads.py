@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceguard.bank import NoiseBank
-from faceguard.decode import LARGEST_CROP, Progress, load_records, resize
+from faceguard.decode import LARGEST_CROP, load_records, resize
 from faceguard.errors import PhotoError
 from faceguard.faces import add_to_faces, align_photo
 from faceguard.identities import Faces
 from faceguard.protect import Protection, usable_faces
 from faceguard.readers.record import Record
+from faceguard.reading import Progress
 from faceguard.survival import Subsampling, published
 
 

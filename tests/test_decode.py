@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceguard import decode, faces
+from faceguard import decode, faces, reading
 from faceguard.errors import DataError, PhotoError
 from faceguard.readers.record import Record
 
@@ -168,7 +168,7 @@ def test_an_interruption_does_not_wait_for_the_rest_of_the_photos() -> None:
 
 
 def test_many_photos_are_never_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "_BATCH", 16)
+    monkeypatch.setattr(reading, "_BATCH", 16)
     records = [Record(f"{i}", "Ann", partial(constant, i % 256, 100, 100)) for i in range(600)]
     tracemalloc.start()
     try:

@@ -115,18 +115,6 @@ def test_a_changed_photo_is_decoded_again(tmp_path: Path) -> None:
     assert faces.pixels[:, 0, 0, 0].tolist() == [10, 99]
 
 
-def test_an_interrupted_decode_leaves_no_cache(tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
-
-    records = listing(tmp_path, [10, 20, 30])
-    with pytest.raises(KeyboardInterrupt):
-        decode.load_records(records, size=8, cache=tmp_path / "cache", progress=interrupt)
-    assert sets(tmp_path / "cache") == []
-    assert len(decode.load_records(records, size=8, cache=tmp_path / "cache")) == 3
-
-
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are mapped")
 def test_as_on_windows_no_file_is_mapped_when_a_set_is_renamed_and_no_held_lock_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceguard import decode, face_cache
+from faceguard import decode, face_cache, reading
 from faceguard.errors import DataError, PhotoError
 from faceguard.readers import folder
 from faceguard.readers.record import Record
@@ -100,7 +100,7 @@ def test_what_a_killed_run_left_makes_room_and_memory_that_ran_out_is_no_damage(
 
     with pytest.raises(DataError, match="Not one of 3 photos"):
         decode.load_records(records, size=8, cache=tmp_path / "cache", to_picture=no_memory)
-    assert face_cache.passing(MemoryError()) and not face_cache.passing(ValueError())
+    assert reading.passing(MemoryError()) and not reading.passing(ValueError())
     assert len(decode.load_records(records, size=8, cache=tmp_path / "cache")) == 3
     assert kept(tmp_path / "cache") == [named]
 
