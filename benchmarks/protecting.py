@@ -202,7 +202,7 @@ def copies(photos: Sequence[Path], folder: Path, count: int) -> list[PhotoJob]:
 
 def _astronaut() -> NDArray[np.uint8]:
     """512 x 512 x 3, a picture of NASA's in the public domain that comes with scikit-image."""
-    return np.asarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+    return np.asarray(skimage.data.astronaut())
 
 
 def _decoded(path: Path) -> NDArray[np.uint8]:

@@ -126,6 +126,7 @@ def sign_steps(
     for _ in range(settings.pgd_steps):
         perturbed = perturbed.clone().requires_grad_(True)
         F.cross_entropy(model(perturbed), y).backward()
+        assert perturbed.grad is not None
         stepped = perturbed.data - settings.step_size * perturbed.grad.sign()
         delta = torch.clamp(stepped - x, -settings.epsilon, settings.epsilon)
         perturbed = torch.clamp(x + delta, 0, 1)
