@@ -21,6 +21,8 @@ experiment = ImageStudy(
         ImageExpectation(run="random, 100%", than="random, 0%", at_least=0.5, epoch="best"),
         ImageExpectation(run="error-minimizing, 60%", than="random, 100%", at_least=2, attack=True),
         ImageExpectation(run="error-minimizing, 100%", than="random, 100%", at_least=3, attack=True),
+        ImageExpectation(run="error-minimizing, 60%", than="error-minimizing, 20%", at_least=1.1, attack=True),
+        ImageExpectation(run="error-minimizing, 100%", than="error-minimizing, 60%", at_least=1.1, attack=True),
     ),
     figure="shares",
 )
