@@ -25,6 +25,7 @@ from faceguard import terminal
 from faceguard.about import about_run
 from faceguard.claims import outcome
 from faceguard.device import Precision, fastest_precision
+from faceguard.errors import FaceguardError
 from faceguard.noise import Round
 from faceguard.outputs import write_json
 
@@ -82,10 +83,11 @@ def run(
         _survive(study.at(scale), plan, jobs)
         return
     images = isinstance(study, ImageStudy)
-    if not judge:
-        _run_cells(image_engine if images else engine, plan, only, jobs, cluster)
+    whole = judge or _run_cells(image_engine if images else engine, plan, only, jobs, cluster)
     if judge or only == "*":
-        (_conclude_images if images else _conclude)(plan, read_only=judge)
+        (_conclude_images if images else _conclude)(plan, read_only=judge or not whole)
+    if not whole:
+        raise typer.Exit(1)
 
 
 def _refuse_ignored(study: Experiment, given: Mapping[str, Any]) -> None:
@@ -105,13 +107,17 @@ def _learn(recipe: BankRecipe, plan: Plan) -> None:
     banks.make(recipe, banks.load_source(recipe, plan.data), path, precision=plan.precision, progress=_say_round)
 
 
-def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: Cluster | None) -> None:
-    """Compute the cells of a study; ``kind`` is the engine that knows which there are."""
-    wanted = kind.jobs_of(plan, only)
+def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: Cluster | None) -> bool:
+    """Compute the cells of a study, and say whether all could be; ``kind`` is the engine that knows which there are."""
+    wanted, whole = kind.jobs_of(plan, only), True
     with terminal.bars() as advance:
         compute = partial(kind.compute, plan)
-        for job, _ in run_jobs(compute, wanted, workers=workers, cluster=cluster, logs=plan.out / "cluster"):
+        for job, became in run_jobs(compute, wanted, workers=workers, cluster=cluster, logs=plan.out / "cluster"):
             advance("cells", len(wanted), job.label)
+            if isinstance(became, FaceguardError):
+                terminal.complain(f"{job.label} was not computed", str(became))
+                whole = False
+    return whole
 
 
 def _survive(study: SurvivalStudy, plan: Plan, jobs: int) -> None:

@@ -19,7 +19,7 @@ from faceguard.bank import NoiseBank, load_bank
 from faceguard.controls import phase_randomized
 from faceguard.datasets import SetMissingError, list_set, load_set
 from faceguard.device import ChosenPrecision, generator, make_fabric
-from faceguard.errors import DataError
+from faceguard.errors import DataError, NoiseDidNotConverge
 from faceguard.identities import Faces, merge
 from faceguard.noise import Round
 from faceguard.outputs import write_json
@@ -144,9 +144,13 @@ class StudyImages:
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 fabric = make_fabric(precision=self.precision)
-                bank, learnt = learn(
-                    fabric, train, noise, self.size_of(name), checkpoint=checkpoint, progress=self.progress
-                )
+                try:
+                    bank, learnt = learn(
+                        fabric, train, noise, self.size_of(name), checkpoint=checkpoint, progress=self.progress
+                    )
+                except NoiseDidNotConverge as error:
+                    which = f"The {noise.kind} {noise.form} noise of seed {noise.seed} for {name}"
+                    raise NoiseDidNotConverge(f"{which} was not learnt. {error}") from error
                 write_json(about, asdict(learnt) | {"commit": commit() or UNKNOWN})
                 bank.save(path)
                 for passing in (checkpoint, store_of(checkpoint)):

@@ -2,7 +2,7 @@
 
 Each cell is written once, whole, under the hash of all that determines it; whoever finds it there, or being written, takes
 it from there. So the three ways are one function on a list. All of them run PyTorch on one thread, for trainings on one and
-on two threads end differently.
+on two threads end differently. A noise that misses its stop error, or a training that diverges, costs its own cells alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from filelock import Timeout
 
-from faceguard.errors import FaceguardError
+from faceguard.errors import FaceguardError, NoiseDidNotConverge, TrainingDiverged
 from faceguard.pool import in_order, one_thread
 
 Cluster = Literal["slurm", "local"]
@@ -30,12 +30,13 @@ class Labelled(Protocol):
 
 Job = TypeVar("Job", bound=Labelled)
 Compute = Callable[..., float]  # a job, and wait=False to raise filelock.Timeout when another process is computing it
+Outcome = float | FaceguardError  # the seconds that a cell's training took, or why there is no cell
 
 
 def run_jobs(
     compute: Compute, jobs: Sequence[Job], *, workers: int = 1, cluster: Cluster | None = None, logs: Path
-) -> Iterator[tuple[Job, float]]:
-    """Compute what is not there yet; gives every job, when it is done, with the seconds its training took.
+) -> Iterator[tuple[Job, Outcome]]:
+    """Compute what is not there yet; gives every job, when it is done or has failed, with what became of it.
 
     ``compute`` can be pickled. Jobs may share a cell; each is computed by whoever is first. A cell that somebody else is
     computing is left for the end. A cluster's queue leaves its logs in ``logs``.
@@ -45,29 +46,36 @@ def run_jobs(
         return
     task = partial(_unless_busy, compute)
     later = []
-    for job, seconds in zip(jobs, in_order(task, jobs, workers=workers), strict=True):
-        if seconds is None:
+    for job, became in zip(jobs, in_order(task, jobs, workers=workers), strict=True):
+        if became is None:
             later.append(job)
         else:
-            yield job, seconds
-    yield from zip(later, in_order(compute, later, workers=1), strict=True)
+            yield job, became
+    yield from zip(later, in_order(partial(_outcome, compute), later, workers=1), strict=True)
 
 
-def _unless_busy(compute: Compute, job: Labelled) -> float | None:
-    """As ``compute``, but None at once when another process is computing the cell."""
+def _outcome(compute: Compute, job: Labelled, *, wait: bool = True) -> Outcome:
     try:
-        return compute(job, wait=False)
+        return compute(job, wait=wait)
+    except (NoiseDidNotConverge, TrainingDiverged) as error:
+        return error
+
+
+def _unless_busy(compute: Compute, job: Labelled) -> Outcome | None:
+    """What becomes of the cell, but None at once when another process is computing it."""
+    try:
+        return _outcome(compute, job, wait=False)
     except Timeout:
         return None
 
 
-def _alone(compute: Compute, job: Labelled) -> float:
-    """As ``compute``, on one thread as everywhere: the order of sums on more would change a network's weights."""
+def _alone(compute: Compute, job: Labelled) -> Outcome:
+    """What becomes of the cell, on one thread as everywhere: the order of sums on more would change a network's weights."""
     with one_thread():
-        return compute(job)
+        return _outcome(compute, job)
 
 
-def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: Path) -> Iterator[float]:
+def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: Path) -> Iterator[Outcome]:
     """Every job as a task of the cluster's queue. Raises FaceguardError without that queue, or for a task that failed there."""
     try:
         import submitit
@@ -81,10 +89,10 @@ def _submit(compute: Compute, jobs: Sequence[Labelled], cluster: Cluster, logs: 
     executor.update_parameters(timeout_min=60 * HOURS, cpus_per_task=1, name="faceguard")
     for submitted in executor.map_array(partial(_alone, compute), jobs):
         try:
-            took = submitted.result()
+            became = submitted.result()
         except UncompletedJobError as error:
             raise FaceguardError(f"A task failed there; its log in {logs} ends with: {_last_line(error)}") from error
-        yield took
+        yield became
 
 
 def _last_line(error: Exception) -> str:

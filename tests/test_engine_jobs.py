@@ -22,7 +22,7 @@ from eval.jobs import run_jobs
 from eval.plan import Plan
 from faceguard.countermeasure import Countermeasure
 from faceguard.device import make_fabric
-from faceguard.errors import FaceguardError, RunError
+from faceguard.errors import FaceguardError, NoiseDidNotConverge, RunError
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """
@@ -101,8 +101,24 @@ def test_cells_are_computed_as_tasks_of_a_queue(recipe, data, tmp_path, monkeypa
     assert len(cells(tmp_path / "runs")) == 3
 
 
-def fails(_):
+def fails(_, *, wait=True):
     raise RunError("The weights are not there; fetch them.")
+
+
+def unlearnt(job, *, wait=True):
+    if job.label == "busy" and not wait:
+        raise Timeout("cell.lock")
+    if job.label != "free":
+        raise NoiseDidNotConverge(f"The noise of {job.label} was not learnt.")
+    return 1.0
+
+
+@pytest.mark.parametrize("way", [{"workers": 1}, {"workers": 2}, {"cluster": "local"}])
+def test_what_cannot_be_learnt_keeps_no_other_cell_from_being_computed(way, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    jobs = [Named("first"), Named("busy"), Named("free")]
+    became = {job.label: str(what) for job, what in run_jobs(unlearnt, jobs, **way, logs=tmp_path)}
+    assert became == {"free": "1.0", **{name: f"The noise of {name} was not learnt." for name in ("first", "busy")}}
 
 
 def test_a_task_that_fails_in_a_queue_is_a_sentence_and_so_is_a_queue_that_is_not_there(tmp_path, monkeypatch):
