@@ -30,6 +30,13 @@ def test_digits_are_mirrored_at_no_scale(scale):
     assert scale == "full" or digits == alike  # and nothing else is of their own
 
 
+def test_full_imagenet_fits_the_memory_that_its_sample_wise_noise_takes():
+    size = size_of("imagenet-100", "full")
+    rows = 100 * size.photos
+    assert rows == pytest.approx(25_879, rel=0.01) and size.learn_on == 1  # a fifth of the set already
+    assert 4 * rows * 3 * size.pixels**2 < 16e9  # bytes as floats
+
+
 def test_an_unknown_set_is_a_sentence_that_lists_those_there_are():
     with pytest.raises(DataError, match=r"no image set 'mnist'.*cifar10"):
         size_of("mnist", "small")
