@@ -1,4 +1,4 @@
-"""Which photos are protected copies, as the manifests in and above their folder say: twice is once too often.
+"""Which photos are protected copies, as the manifests in, above and below their folder say: twice is once too often.
 
 A copy that is protected again carries two rows, at up to twice the budget, and is told apart from its original by nobody.
 """
@@ -7,18 +7,35 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from faceguard.manifest import hash_of, written
+from faceguard.manifest import hash_of, holds_copies, written
 
 
 def copies_among(folder: Path, photos: Iterable[Path]) -> set[Path]:
-    """Those of the ``photos`` in ``folder`` (to any depth) that a manifest there or above lists, by place or by content."""
+    """Those of the ``photos`` in ``folder`` (to any depth) that a manifest there or above lists, by place or by content.
+
+    A manifest between the folder and a photo counts for all of them.
+    """
     here = Path(os.path.realpath(folder))
+    relative = {path: path.relative_to(folder) for path in photos}
+    between = {
+        here / above for parent in {path.parent for path in relative.values()} for above in (parent, *parent.parents)
+    }
     places: set[Path] = set()
     hashes: set[object] = set()
-    for above in (here, *here.parents):
-        for line in written(above):
-            places.add(above / line["output"])
+    for holder in {*between, here, *here.parents}:
+        for line in written(holder):
+            places.add(holder / line["output"])
             hashes.add(line.get("sha256_out"))
     if not places:
         return set()
-    return {path for path in photos if here / path.relative_to(folder) in places or hash_of(path) in hashes - {None}}
+    return {path for path in relative if here / relative[path] in places or hash_of(path) in hashes - {None}}
+
+
+def holders(copies: Iterable[Path], root: Path) -> set[Path]:
+    """The folders that hold the files ``copies`` in ``root``: of each the innermost with a manifest of copies, else ``root``."""
+    return {_holder(parent, root) for parent in {path.parent for path in copies}}
+
+
+def _holder(parent: Path, root: Path) -> Path:
+    inside = [folder for folder in (parent, *parent.parents) if folder.is_relative_to(root)]
+    return next((folder for folder in inside if holds_copies(folder)), root)

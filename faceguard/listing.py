@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from faceguard.copies import copies_among
+from faceguard.copies import copies_among, holders
 from faceguard.errors import DataError
 from faceguard.formats import PHOTO_SUFFIXES, UNREAD_SUFFIXES
-from faceguard.manifest import MANIFEST, hash_of, holds_copies
+from faceguard.manifest import MANIFEST, hash_of
 from faceguard.photo import LOSSLESS_SUFFIXES
 from faceguard.readers import celeba
 
@@ -54,10 +54,9 @@ def list_photos(
 
     Photos lying directly in the folder belong to the person it is named after, those in a sub-folder (to any depth) to
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
-    the folder ``out`` when it lies inside. Protected copies, as manifests say, are listed for ``copies`` only, and folders
-    inside that hold some entered; else ``passed_over`` is told of each folder. Links that lead out of ``source``, links to
-    folders, folders that cannot be opened and raw files become jobs with a ``problem``. Raises DataError when there is nothing to
-    protect.
+    the folder ``out`` when it lies inside. Protected copies, as manifests say, are listed for ``copies`` only; else
+    ``passed_over`` is told of each folder that holds some. Links that lead out of ``source``, links to folders, folders that
+    cannot be opened and raw files become jobs with a ``problem``. Raises DataError when there is nothing to protect.
     """
     try:
         if source.is_file():
@@ -76,20 +75,18 @@ def list_photos(
             f"{source} has CelebA's layout, in which a list names each photo's person, so all would carry one person's noise;"
             " put each person's photos into a folder of its own first."
         )
-    jobs, protected = [], list[Path]()
-    found = sorted(_photo_files(source, out, None if copies else protected))
+    jobs = []
+    found = sorted(_photo_files(source, out))
     again = set() if copies else copies_among(source, [path for path, problem in found if problem is None])
-    if again:
-        protected.append(source)
     for path, problem in found:
         if path in again:
             continue
         relative = path.relative_to(source)
         person = relative.parts[0] if len(relative.parts) > 1 else source.resolve().name
         jobs.append(PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem))
-    if protected and not jobs:
+    if again and not jobs:
         raise DataError(f"{source} holds only protected copies ({MANIFEST} says so); name the folder of the originals.")
-    for folder in sorted(protected):
+    for folder in sorted(holders(again, source)):
         passed_over(folder)
     if not jobs:
         raise DataError(f"{source} holds no photos to protect; name a folder with files such as .jpg or .png.")
@@ -170,11 +167,10 @@ def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
     return relative if suffix == f".{form}" else relative.with_suffix(f".{form}")
 
 
-def _photo_files(source: Path, out: Path | None, protected: list[Path] | None) -> Iterator[tuple[Path, str | None]]:
+def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | None]]:
     """Every visible photo file below ``source`` outside ``out``, and what cannot be entered or read, with the reason.
 
-    A raw file is none where the same photo lies beside it in a format that is read. Folders of protected copies are added to
-    the list ``protected`` and not entered, unless it is None.
+    A raw file is none where the same photo lies beside it in a format that is read.
     """
     left_out = None if out is None else real_path(out)
     root = real_path(source)
@@ -184,10 +180,7 @@ def _photo_files(source: Path, out: Path | None, protected: list[Path] | None) -
         visible = [here / name for name in folders if not name.startswith(".")]
         yield from ((path, _LINKED_FOLDER) for path in visible if path.is_symlink())
         inside = [path for path in visible if not path.is_symlink() and real_path(path) != left_out]
-        done = [] if protected is None else [path for path in inside if holds_copies(path)]
-        folders[:] = [path.name for path in inside if path not in done]
-        if protected is not None:
-            protected += done
+        folders[:] = [path.name for path in inside]
         listed = [here / name for name in files if not name.startswith(".")]
         photos = [path for path in listed if _is_photo(path)]
         yield from ((path, _problem(path, root)) for path in photos)

@@ -202,8 +202,9 @@ def test_too_few_others_too_many_people_and_protected_copies_are_sentences(tmp_p
     with pytest.raises(DataError, match="photos of 3 people, and an audit takes 2 at most"):
         gather(few, coarse_bank(), "x", others=None, upload=Upload(), size=AuditSize(people=2), seed=0)
     for folder in few.iterdir():
-        line = {"source": "x.jpg", "output": "x.png", "status": "protected", "reason": None, "identity": "x", "row": 0}
-        (folder / "manifest.jsonl").write_text(json.dumps(line))
+        line = {"source": "x.jpg", "status": "protected", "reason": None, "identity": "x", "row": 0}
+        lines = [json.dumps(line | {"output": f"0{i}.png"}) + "\n" for i in range(2)]
+        (folder / "manifest.jsonl").write_text("".join(lines))
     with pytest.raises(DataError, match="holds only protected copies"):
         gathered(few)
     (few / "manifest.jsonl").write_text("")

@@ -149,6 +149,18 @@ def test_a_copy_is_never_protected_a_second_time(capsys, tmp_path, bank):
     assert not (tmp_path / "twice").exists()
 
 
+def test_photos_beside_a_copy_in_a_persons_folder_are_protected_as_well(capsys, tmp_path, bank):
+    people = write_faces(tmp_path / "people", identities=2, photos=2, suffix=".jpg")
+    anna = people / "synthetic-000"
+    succeed(capsys, "protect", anna / "00.jpg", anna, "--noise", bank)
+    out = succeed(capsys, "protect", people, tmp_path / "out", "--noise", bank)
+    assert f"The protected copies in {anna} are passed over." in out
+    assert "4 of 4 photos protected" in out
+    assert {line["source"] for line in manifest(tmp_path / "out")} == {
+        f"synthetic-00{i}/0{j}.jpg" for i in (0, 1) for j in (0, 1)
+    }
+
+
 def test_a_note_says_that_a_small_face_loses_much_of_its_noise_to_jpeg(capsys, tmp_path, bank):
     large = Image.open(portrait(tmp_path / "eileen" / "large.png"))
     large.resize((160, 160)).save(tmp_path / "eileen" / "small.png")

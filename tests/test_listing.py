@@ -71,7 +71,8 @@ def line_of_ours(output: str | None) -> str:
 
 def test_a_folder_of_protected_copies_is_passed_over_at_any_depth_and_said(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.jpg", "a/out/1.png", "a/out/deep/2.png", "b/1.jpg", "c/1.jpg", "d/1.jpg", "e/1.jpg")
-    for folder, text in (("a/out", line_of_ours("1.png")), ("b", "not ours"), ("c", ""), ("d", line_of_ours(None))):
+    copies = line_of_ours("1.png") + line_of_ours("deep/2.png")
+    for folder, text in (("a/out", copies), ("b", "not ours"), ("c", ""), ("d", line_of_ours(None))):
         (tmp_path / folder / "manifest.jsonl").write_text(text)
     os.mkfifo(tmp_path / "e" / "manifest.jsonl")
     said: list[Path] = []
