@@ -1,19 +1,26 @@
-"""Which photos are protected copies, as the manifests in, above and below their folder say: twice is once too often.
+"""Which photos are protected copies, as the manifests around them and in OUT say: twice is once too often.
 
 A copy that is protected again carries two rows, at up to twice the budget, and is told apart from its original by nobody.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from faceguard.manifest import hash_of, holds_copies, written
 
 
-def copies_among(folder: Path, photos: Iterable[Path]) -> set[Path]:
+def copies_among(
+    folder: Path,
+    photos: Iterable[Path],
+    *,
+    out: Path | None = None,
+    content: Callable[[Path], str | None] = hash_of,
+) -> set[Path]:
     """Those of the ``photos`` in ``folder`` (to any depth) that a manifest there or above lists, by place or by content.
 
-    A manifest between the folder and a photo counts for all of them.
+    A manifest between the folder and a photo counts for all of them, and so does that of ``out``, wherever it lies.
+    ``content`` gives a photo's SHA-256.
     """
     here = Path(os.path.realpath(folder))
     relative = {path: path.relative_to(folder) for path in photos}
@@ -22,13 +29,17 @@ def copies_among(folder: Path, photos: Iterable[Path]) -> set[Path]:
     }
     places: set[Path] = set()
     hashes: set[object] = set()
-    for holder in {*between, here, *here.parents}:
+    known = set() if out is None else {Path(os.path.realpath(out))}
+    for holder in {*between, here, *here.parents, *known}:
         for line in written(holder):
-            places.add(holder / line["output"])
+            place = holder / line["output"]
+            if place.is_relative_to(holder):  # a forged line may name any file
+                places.add(place)
             hashes.add(line.get("sha256_out"))
-    if not places:
+    hashes.discard(None)
+    if not places and not hashes:
         return set()
-    return {path for path in relative if here / relative[path] in places or hash_of(path) in hashes - {None}}
+    return {path for path in relative if here / relative[path] in places or content(path) in hashes}
 
 
 def holders(copies: Iterable[Path], root: Path) -> set[Path]:

@@ -54,13 +54,14 @@ def list_photos(
 
     Photos lying directly in the folder belong to the person it is named after, those in a sub-folder (to any depth) to
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
-    the folder ``out`` when it lies inside. Protected copies, as manifests say, are listed for ``copies`` only; else
-    ``passed_over`` is told of each folder that holds some. Links that lead out of ``source``, links to folders, folders that
-    cannot be opened and raw files become jobs with a ``problem``. Raises DataError when there is nothing to protect.
+    the folder ``out`` when it lies inside. Protected copies, as manifests say, that of ``out`` among them, are listed for
+    ``copies`` only; else ``passed_over`` is told of each folder that holds some. Links that lead out of ``source``, links
+    to folders, folders that cannot be opened and raw files become jobs with a ``problem``. Raises DataError when there is
+    nothing to protect.
     """
     try:
         if source.is_file():
-            if not copies and copies_among(source.parent, [source]):
+            if not copies and copies_among(source.parent, [source], out=out):
                 raise DataError(f"{source} is a protected copy ({MANIFEST} says so); name the original.")
             person = identity or source.resolve().parent.name
             return [PhotoJob(source=source, relative=Path(source.name), identity=person)]
@@ -75,15 +76,14 @@ def list_photos(
             f"{source} has CelebA's layout, in which a list names each photo's person, so all would carry one person's noise;"
             " put each person's photos into a folder of its own first."
         )
-    jobs = []
-    found = sorted(_photo_files(source, out))
-    again = set() if copies else copies_among(source, [path for path, problem in found if problem is None])
-    for path, problem in found:
-        if path in again:
-            continue
+    found = {}
+    for path, problem in sorted(_photo_files(source, out)):
         relative = path.relative_to(source)
         person = relative.parts[0] if len(relative.parts) > 1 else source.resolve().name
-        jobs.append(PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem))
+        found[path] = PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem)
+    sound = [path for path, job in found.items() if job.problem is None]
+    again = set() if copies else copies_among(source, sound, out=out, content=lambda path: found[path].content)
+    jobs = [job for path, job in found.items() if path not in again]
     if again and not jobs:
         raise DataError(f"{source} holds only protected copies ({MANIFEST} says so); name the folder of the originals.")
     for folder in sorted(holders(again, source)):

@@ -8,6 +8,7 @@ import pytest
 from test_listing import line_of_ours, listed, touch
 
 from faceguard.copies import copies_among
+from faceguard.errors import DataError
 from faceguard.listing import list_photos
 from faceguard.manifest import MANIFEST
 
@@ -46,6 +47,26 @@ def test_a_copy_that_was_moved_to_another_folder_inside_is_known_by_its_content(
     said: list[Path] = []
     assert listed(list_photos(tmp_path, passed_over=said.append)) == [("b/1.jpg", "b")]
     assert said == [tmp_path, tmp_path / "a" / "out"]
+
+
+def test_copies_that_came_back_among_the_photos_are_known_by_the_manifest_of_the_output_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/a.jpg", "photos/b.jpg", "out/a.png")
+    (tmp_path / "photos" / "back.png").write_bytes(b"copy")
+    (tmp_path / "out" / MANIFEST).write_text(line_of_content("a.png", b"copy"))
+    said: list[Path] = []
+    found = list_photos(tmp_path / "photos", out=tmp_path / "out", passed_over=said.append)
+    assert listed(found) == [("a.jpg", "photos"), ("b.jpg", "photos")] and said == [tmp_path / "photos"]
+    assert len(list_photos(tmp_path / "photos", out=tmp_path / "out", copies=True)) == 3
+    with pytest.raises(DataError, match=r"back\.png is a protected copy .*; name the original\."):
+        list_photos(tmp_path / "photos" / "back.png", out=tmp_path / "out")
+
+
+def test_a_line_about_a_file_outside_its_folder_makes_no_photo_a_copy(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/a.jpg", "photos/b/1.jpg", "out/x.png")
+    for line in (line_of_ours(str(tmp_path / "photos" / "a.jpg")), line_of_ours("../photos/a.jpg")):
+        (tmp_path / "out" / MANIFEST).write_text(line)
+        (tmp_path / "photos" / "b" / MANIFEST).write_text(line.replace("../photos", ".."))
+        assert len(list_photos(tmp_path / "photos", out=tmp_path / "out")) == 2
 
 
 def test_folders_may_be_named_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,22 @@ def test_a_folder_in_which_every_photo_failed_is_used_again_and_anybodys_manifes
             run(photos, holder)
 
 
+@pytest.mark.parametrize("rerun", ["overwrite", "resume"])
+def test_a_copy_brought_back_among_the_photos_is_not_protected_again_by_a_run_into_its_folder(
+    tmp_path: Path, two: Path, rerun: str
+) -> None:
+    photos, out = two / "alice", tmp_path / "out"
+    run(photos, out)
+    before = tree(out)
+    (photos / "copy.png").write_bytes(before["1.png"])
+    save(photos / "new.png", 7)
+    assert [result.source for result in run(photos, out, rerun=rerun).results] == ["1.jpg", "2.png", "new.png"]
+    assert tree(out).keys() == {"1.png", "2.png", "new.png"} and tree(out).items() > before.items()
+    assert [found.source for found in check_photos(photos, out, bank=HOW.bank).photos] == ["1.jpg", "2.png", "new.png"]
+    with pytest.raises(DataError, match="already holds protected photos"):
+        run(photos, out)
+
+
 def test_going_on_reads_every_original_and_every_copy_once(
     tmp_path: Path, two: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
