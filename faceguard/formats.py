@@ -20,15 +20,6 @@ from PIL.TiffImagePlugin import TiffImageFile
 from faceguard.errors import PhotoError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")  # GIF: one frame is a photo, more are refused
-# Files with these endings are photos; those that cannot be read are reported, never passed over.
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
-# photos too, of formats that are not read here: named, never passed over, unless the same photo lies beside them in another
-UNREAD_SUFFIXES = frozenset(
-    {".dng", ".raw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"}
-    | {".jp2", ".j2k", ".jxl"}
-)
 
 # What Pillow's decoders raise on damaged data: most of them meet it with no checks of their own.
 DAMAGE = (

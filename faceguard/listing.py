@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from faceguard.copies import copies_among, holders
+from faceguard.endings import PHOTO_SUFFIXES, UNREAD_SUFFIXES
 from faceguard.errors import DataError
-from faceguard.formats import PHOTO_SUFFIXES, UNREAD_SUFFIXES
 from faceguard.manifest import MANIFEST, hash_of
 from faceguard.photo import LOSSLESS_SUFFIXES
 from faceguard.readers import celeba

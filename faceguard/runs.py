@@ -22,9 +22,9 @@ from torch import nn
 from faceguard.checkpoint import reserved
 from faceguard.decode import load_faces
 from faceguard.device import derive_seed
+from faceguard.endings import PHOTO_SUFFIXES
 from faceguard.errors import DataError, RunError
 from faceguard.face_cache import default_folder
-from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.identification import predict
 from faceguard.identities import Faces, Failure, split_photos
 from faceguard.outputs import not_written, refuse_existing, replacing, write_json

@@ -10,7 +10,7 @@ import typer
 
 import eval.__main__
 from faceguard import cli, listing
-from faceguard.formats import PHOTO_SUFFIXES
+from faceguard.endings import PHOTO_SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 SET_UP = ("pip install uv && uv run faceguard demo", "pip install uv && uv run pytest")

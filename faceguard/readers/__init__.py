@@ -6,8 +6,8 @@ A reader lists its `Record`s in a stable order without decoding any photo; ``fac
 from collections.abc import Callable
 from pathlib import Path
 
+from faceguard.endings import PHOTO_SUFFIXES
 from faceguard.errors import DataError
-from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers import celeba, cifar, folder, imagenet, parquet, recordio, svhn
 from faceguard.readers.record import Record, Splits
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from faceguard.endings import PHOTO_SUFFIXES
 from faceguard.errors import DataError
-from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers.record import Record, decode_image
 
 PARTS = ("train", "val", "valid", "validation", "test")

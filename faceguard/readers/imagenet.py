@@ -9,8 +9,8 @@ The classes are in the order of their numbers, as everywhere.
 import re
 from pathlib import Path
 
+from faceguard.endings import PHOTO_SUFFIXES
 from faceguard.errors import DataError
-from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers import folder
 from faceguard.readers.record import Record, Splits
 

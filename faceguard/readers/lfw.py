@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from faceguard.endings import PHOTO_SUFFIXES
 from faceguard.errors import DataError
-from faceguard.formats import PHOTO_SUFFIXES
 from faceguard.readers.pickled import read_lists
 from faceguard.readers.record import Record, decode_image
 
