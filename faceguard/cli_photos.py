@@ -1,6 +1,7 @@
 """The commands for people with photos: protect them, and check what was done to them."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -72,14 +73,12 @@ def protect(
 
     if resume and overwrite:
         raise typer.BadParameter("--resume keeps what --overwrite replaces; give one of them.")
-    if form == "png" and quality is not None:
-        raise typer.BadParameter("--format png loses nothing, whatever the --quality; leave one of them out.")
-    if identity is not None and not identity.strip():
-        raise typer.BadParameter("--identity is empty; give a name, or leave it out.")
+    _refuse_values(form, quality, identity)
     refuse_output(out)
     rerun: Rerun = "resume" if resume else "overwrite" if overwrite else "refuse"
     bank = default_bank() if noise is None else load_bank(noise)
-    jobs = list_photos(photos, identity, out=out, passed_over=_pass_over)
+    others: list[Path] = []
+    jobs = list_photos(photos, identity, out=out, passed_over=_pass_over, not_looked_at=others.append)
     drawn = own_seed(_config_folder(), _show_secret) if seed is None else seed
     rows = assign_to_photos(bank, jobs, assign, seed=drawn, named=noise is not None)
     if noise is not None and assign == "random" and (unknown := strangers(bank, jobs)):
@@ -89,7 +88,14 @@ def protect(
     with terminal.bars() as advance:
         say = partial(_advance, advance, len(jobs))
         report = protect_photos(jobs, out, how, rows=rows, form=form, rerun=rerun, workers=processes, progress=say)
-    _conclude(report, out, quality, lasting=assign == "random" and seed is None)
+    _conclude(report, out, quality, others, lasting=assign == "random" and seed is None)
+
+
+def _refuse_values(form: str, quality: int | None, identity: str | None) -> None:
+    if form == "png" and quality is not None:
+        raise typer.BadParameter("--format png loses nothing, whatever the --quality; leave one of them out.")
+    if identity is not None and not identity.strip():
+        raise typer.BadParameter("--identity is empty; give a name, or leave it out.")
 
 
 def _config_folder() -> Path:
@@ -116,10 +122,12 @@ def _say_drawn(noise: Path, unknown: Sequence[str], known: Sequence[str]) -> Non
     )
 
 
-def _conclude(report: "ProtectReport", out: Path, quality: int | None, *, lasting: bool) -> None:
-    """Say what was done, for whom, what changed its format, how much noise survives, and what failed.
+def _conclude(
+    report: "ProtectReport", out: Path, quality: int | None, others: Sequence[Path], *, lasting: bool
+) -> None:
+    """Say what was done, for whom, what changed its format, how much noise survives, what failed and what is no photo.
 
-    ``lasting``: whether the same person gets the same row another time.
+    ``others`` are the files that were not looked at. ``lasting``: whether the same person gets the same row another time.
     """
     done = f"{len(report.protected)} of {len(report.results)} photos protected in {out}"
     earlier = f", {report.resumed} of them before" if report.resumed else ""
@@ -143,8 +151,17 @@ def _conclude(report: "ProtectReport", out: Path, quality: int | None, *, lastin
         terminal.say(LIMIT)
     for result in report.failed:
         terminal.complain("not protected", f"{result.source}: {result.reason}")
+    if others:
+        terminal.say(_of_others(others))
     if not report.complete:
         raise typer.Exit(1)
+
+
+def _of_others(files: Sequence[Path]) -> str:
+    """How many files were not looked at, and their endings, the most frequent first."""
+    endings = Counter(sorted(path.suffix.lower() or "no ending" for path in files))
+    kinds = _names([ending for ending, _ in endings.most_common()])
+    return f"{len(files)} other file{'s' * (len(files) > 1)} ({kinds}) {'were' if len(files) > 1 else 'was'} not looked at."
 
 
 def _names(people: Sequence[str]) -> str:

@@ -31,3 +31,16 @@ _OTHER_PICTURES = {
 } | {".xcf", ".dib", ".exr", ".tga", ".pcx", ".qoi", ".pbm", ".pgm", ".ppm", ".pnm"}
 # photos too, of formats that are not read here: named, never passed over, unless the same photo lies beside them in another
 UNREAD_SUFFIXES = frozenset(_RAW | _OTHER_PICTURES)
+# Files that are not worth a word where they lie among photos: what systems put there, and what this program does.
+UNMENTIONED = frozenset(
+    {
+        "thumbs.db",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "desktop.ini",
+        "icon\r",
+        "manifest.jsonl",
+        "check.html",
+        "check.json",
+    }
+)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from faceguard.copies import copies_among, holders
-from faceguard.endings import PHOTO_SUFFIXES, UNREAD_SUFFIXES
+from faceguard.endings import PHOTO_SUFFIXES, UNMENTIONED, UNREAD_SUFFIXES
 from faceguard.errors import DataError
 from faceguard.manifest import MANIFEST, hash_of
 from faceguard.photo import LOSSLESS_SUFFIXES
@@ -49,6 +49,7 @@ def list_photos(
     out: Path | None = None,
     copies: bool = False,
     passed_over: Callable[[Path], None] = lambda _: None,
+    not_looked_at: Callable[[Path], None] = lambda _: None,
 ) -> list[PhotoJob]:
     """The photos in ``source``, sorted by path: one file, one person's folder, or a folder per identity.
 
@@ -56,8 +57,8 @@ def list_photos(
     the person the first sub-folder is named after; ``identity`` overrides both. Hidden files are passed over, and so is
     the folder ``out`` when it lies inside. Protected copies, as manifests say, that of ``out`` among them, are listed for
     ``copies`` only; else ``passed_over`` is told of each folder that holds some. Links that lead out of ``source``, links
-    to folders, folders that cannot be opened and raw files become jobs with a ``problem``. Raises DataError when there is
-    nothing to protect.
+    to folders, folders that cannot be opened and raw files become jobs with a ``problem``. ``not_looked_at`` is told of each
+    other file among the photos. Raises DataError when there is nothing to protect.
     """
     try:
         if source.is_file():
@@ -77,7 +78,7 @@ def list_photos(
             " put each person's photos into a folder of its own first."
         )
     found = {}
-    for path, problem in sorted(_photo_files(source, out)):
+    for path, problem in sorted(_photo_files(source, out, not_looked_at)):
         relative = path.relative_to(source)
         person = relative.parts[0] if len(relative.parts) > 1 else source.resolve().name
         found[path] = PhotoJob(source=path, relative=relative, identity=identity or person, problem=problem)
@@ -167,10 +168,12 @@ def _with_form(relative: Path, form: Form, quality: int | None) -> Path:
     return relative if suffix == f".{form}" else relative.with_suffix(f".{form}")
 
 
-def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | None]]:
+def _photo_files(
+    source: Path, out: Path | None, not_looked_at: Callable[[Path], None]
+) -> Iterator[tuple[Path, str | None]]:
     """Every visible photo file below ``source`` outside ``out``, and what cannot be entered or read, with the reason.
 
-    A raw file is none where the same photo lies beside it in a format that is read.
+    A raw file is none where the same photo lies beside it in a format that is read. ``not_looked_at`` is told of the others.
     """
     left_out = None if out is None else real_path(out)
     root = real_path(source)
@@ -187,6 +190,9 @@ def _photo_files(source: Path, out: Path | None) -> Iterator[tuple[Path, str | N
         read = {folded(Path(path.stem)) for path in photos}
         unread = (path for path in listed if path.suffix.lower() in UNREAD_SUFFIXES)
         yield from ((path, _unread(path)) for path in unread if folded(Path(path.stem)) not in read)
+        others = (path for path in listed if path.suffix.lower() not in PHOTO_SUFFIXES | UNREAD_SUFFIXES)
+        for path in (path for path in others if path.name.lower() not in UNMENTIONED):
+            not_looked_at(path)
     for error in unlisted:
         if Path(error.filename) == source:
             raise DataError(f"{source} cannot be listed ({error.strerror}); check its permissions.") from error

@@ -64,6 +64,18 @@ def test_a_corrupt_photo_is_listed_and_the_others_are_protected(capsys, tmp_path
     assert not (tmp_path / "out" / "synthetic-000" / "bad.png").exists()
 
 
+def test_what_lies_among_the_photos_and_was_not_looked_at_is_said_last_and_is_no_failure(capsys, tmp_path, bank):
+    faces = write_faces(tmp_path / "faces", identities=2, photos=1)
+    (faces / "synthetic-000" / "00.MOV").touch()
+    out = succeed(capsys, "protect", faces, tmp_path / "out", "--noise", bank)
+    assert out.endswith("\n1 other file (.mov) was not looked at.\n")
+    for name in ("b.mov", "notes", "a.txt", "b.txt", "c.txt", "1.aae", "1.pdf", "1.xmp", "Thumbs.db"):
+        (faces / name).touch()
+    out = succeed(capsys, "protect", faces, tmp_path / "out", "--noise", bank, "--resume")
+    assert out.endswith("\n9 other files (.txt, .mov, .aae, .pdf, .xmp and 1 more) were not looked at.\n")
+    assert "not looked at" not in succeed(capsys, "protect", faces / "synthetic-001", tmp_path / "2", "--noise", bank)
+
+
 def test_a_photo_without_a_face_is_listed_and_not_written(capsys, tmp_path, bank):
     (tmp_path / "anna").mkdir()
     Image.new("RGB", (200, 150), (80, 120, 160)).save(tmp_path / "anna" / "sky.png")

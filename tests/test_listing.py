@@ -57,6 +57,16 @@ def test_hidden_files_other_files_and_the_output_are_passed_over(tmp_path: Path)
     assert len(list_photos(tmp_path)) == 3
 
 
+def test_every_other_file_among_the_photos_is_told_of_unless_it_is_not_worth_a_word(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/1.mov", "notes.TXT", "a/deep/scan", "out/2.txt")
+    touch(tmp_path, "a/1.dng", "a/2.psd", "a/.DS_Store", "a/Thumbs.db", "Desktop.ini", "manifest.jsonl", ".git/config")
+    touch(tmp_path, "check-report/check.html", "check-report/check.json")
+    told: list[Path] = []
+    jobs = list_photos(tmp_path, out=tmp_path / "out", not_looked_at=told.append)
+    assert [name for name, _ in listed(jobs)] == ["a/1.jpg", "a/2.psd"]
+    assert sorted(told) == [tmp_path / "a" / "1.mov", tmp_path / "a" / "deep" / "scan", tmp_path / "notes.TXT"]
+
+
 def test_a_raw_file_is_named_unless_the_same_photo_lies_beside_it_in_a_format_that_is_read(tmp_path: Path) -> None:
     touch(tmp_path / "anna", "1.dng", "2.NEF", "2.jpg", "3.jxl", "other/2.cr2")
     jobs = {job.relative.as_posix(): job.problem for job in list_photos(tmp_path / "anna")}
