@@ -39,9 +39,10 @@ def earlier_lines(out: Path, *, refuse: bool) -> list[PhotoResult]:
 
 
 def _protected_nothing(manifest: Path) -> bool:
-    """Whether it is an earlier run's, and every photo failed; a file of this name may be anybody's."""
+    """Whether it is an earlier run's, and every photo failed or none was begun; a file of this name may be anybody's."""
     lines = read_results(manifest)
-    return bool(lines) and all(line.output is None for line in lines)
+    empty = manifest.is_file() and manifest.stat().st_size == 0
+    return empty or (bool(lines) and all(line.output is None for line in lines))
 
 
 def remove_parts(out: Path) -> None:

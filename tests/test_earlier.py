@@ -199,6 +199,16 @@ def test_a_copy_brought_back_among_the_photos_is_not_protected_again_by_a_run_in
         run(photos, out)
 
 
+def test_an_empty_manifest_as_a_full_disk_or_an_early_end_leaves_it_has_protected_nothing(tmp_path: Path) -> None:
+    save(tmp_path / "anna" / "1.png", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / MANIFEST).touch()
+    assert run(tmp_path / "anna", tmp_path / "out").complete and len(lines(tmp_path / "out")) == 1
+    (tmp_path / "folder" / MANIFEST).mkdir(parents=True)
+    with pytest.raises(DataError, match="already holds protected photos"):
+        run(tmp_path / "anna", tmp_path / "folder")
+
+
 def test_going_on_reads_every_original_and_every_copy_once(
     tmp_path: Path, two: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
