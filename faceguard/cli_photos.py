@@ -137,7 +137,7 @@ def _conclude(
         terminal.say(
             f"{len(report.results)} photos of {len(people)} people ({_names(people)}); --identity NAME makes them one."
         )
-    else:
+    elif report.protected:
         later = ": give every later one the same --identity, and it gets the same row." if lasting else "."
         terminal.say(f"Taken for photos of {people[0]}{later}")
     _say_formats(report, quality)

@@ -72,6 +72,12 @@ def test_albums_of_one_person_are_said_to_be_people_unless_they_are_named(capsys
     assert "Taken for photos of 2019: " in out
 
 
+def test_nobody_is_said_to_have_a_row_when_nothing_was_protected(capsys, tmp_path, bank):
+    write_corrupt(tmp_path / "eileen" / "bad.jpg")
+    code, out, _ = run(capsys, "protect", tmp_path / "eileen", tmp_path / "out", "--noise", bank)
+    assert (code, "0 of 1 photos protected" in out, "Taken for photos of" in out) == (1, True, False)
+
+
 def test_a_folder_name_that_is_no_valid_text_is_protected_like_any_other(capsys, tmp_path, bank):
     faces = write_faces(tmp_path / "faces", identities=2, photos=1)
     (faces / "synthetic-000").rename(faces / os.fsdecode(b"\xe9ric"))
