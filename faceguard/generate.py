@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 
 from faceguard.bank import NoiseBank, make_bank
 from faceguard.device import derive_seed
-from faceguard.errors import DataError
+from faceguard.errors import DataError, NoiseDidNotConverge
 from faceguard.identification import centroids
 from faceguard.identities import Faces
 from faceguard.noise import Form, NoiseSettings, Round, generate
@@ -84,7 +84,15 @@ def learn_bank(
     if settings.objective == "error-maximizing" or settings.targeted:
         training = derive_seed(seed, "source training")  # nor see its batches, flips and crops
         fit(fabric, source, faces, TrainSettings(epochs=20, batch_size=settings.batch_size), seed=training)
-    noise = generate(fabric, faces, source, settings, seed=seed, checkpoint=checkpoint, progress=progress)
+    try:
+        noise = generate(fabric, faces, source, settings, seed=seed, checkpoint=checkpoint, progress=progress)
+    except NoiseDidNotConverge as error:
+        kept = (
+            ""
+            if checkpoint is None
+            else f" {checkpoint} keeps the rounds: the same with a larger --max-rounds goes on."
+        )
+        raise NoiseDidNotConverge(f"{error}{kept}") from error
     source.cpu().eval().requires_grad_(False)  # a bank lives in memory, wherever it was learnt
     return make_bank(
         noise,

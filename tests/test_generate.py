@@ -74,7 +74,9 @@ def test_error_maximizing_noise_comes_from_a_source_model_that_knows_the_faces(f
 
 def test_rounds_that_run_out_leave_a_checkpoint_to_go_on_from(tmp_path, faces, bank):
     checkpoint, rounds = tmp_path / "c", []
-    with pytest.raises(NoiseDidNotConverge):
+    with pytest.raises(
+        NoiseDidNotConverge, match=r"has not been reached.* keeps the rounds: .*--max-rounds goes on\.$"
+    ):
         settings = replace(QUICK, max_rounds=1)
         learn_bank(make_fabric(device="cpu"), faces, settings, source_model=SMALL, seed=3, checkpoint=checkpoint)
     resumed = learn_bank(
