@@ -21,6 +21,7 @@ from faceguard.bank import NoiseBank
 from faceguard.errors import PhotoError
 from faceguard.faces import alignment, footprint, level_budget
 from faceguard.finder import FoundFace, find
+from faceguard.framing import Box, is_whole, shown
 from faceguard.listing import PhotoJob, list_photos
 from faceguard.manifest import MANIFEST, read_results
 from faceguard.outputs import write_json
@@ -34,6 +35,9 @@ STATUSES: tuple[Status, ...] = ("over budget", "without noise", "missing", "unre
 # Below, what changed is not the noise: of the bank that ships, a face of 25 pixels kept 0.23 at JPEG quality 50. Without a
 # manifest's word the best of 100 rows must fit better: lower contrast alone reached 0.25, blurring or another compression 0.04.
 LEAST_KEPT, LEAST_MATCHED = 0.1, 0.3
+FACELESS = "no face was found in it"
+CHECK_IT = "Check the file that protect wrote."
+UNLIKE = "its face does not fit onto the original's: it was turned, mirrored or altered much, or shows something else"
 NO_NOISE = "No noise is in it; is it this photo's copy? Name the bank with --noise if it was not the shipped one."
 
 
@@ -142,27 +146,44 @@ def _read(job: PhotoJob, name: str) -> Pixels:
 
 def _compare(named: PhotoCheck, original: Pixels, written: Pixels, bank: NoiseBank, row: int | None) -> PhotoCheck:
     aligned = original.shape[:2] == (bank.size, bank.size)
-    regions = [] if aligned else [_region(face, bank.size, original) for face in find(original)]
+    faces = [] if aligned else find(original)
+    regions = [_region(face, bank.size, original) for face in faces]
     found = replace(named, face=_box(*regions[0]) if regions else None)
     if original.shape != written.shape:
-        return _with_noise(_resized(found, original, written), original, written, bank, row)
+        return _compare_sizes(replace(found, status="another size"), original, written, faces, bank, row)
     measured = quality(original, written)
     changed = (original != written).any(axis=-1)
     for region in [(slice(None), slice(None))] if aligned else regions:
         changed[region] = False
     budget, outside = level_budget(bank.epsilon), int(changed.sum())
     found = replace(found, **asdict(measured), budget_kept=measured.max_change <= budget, changed_outside=outside)
-    return _judged(_with_noise(found, original, written, bank, row), budget)
+    return _judged(_with_noise(found, face_change(original, written, bank.size), bank, row), budget)
 
 
-def _resized(found: PhotoCheck, original: Pixels, written: Pixels) -> PhotoCheck:
-    sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (written, original)]
-    reason = f"It has {sizes[0]} pixels and the original {sizes[1]}, so only the noise in the face could be compared."
-    return replace(found, status="another size", reason=reason)
+def _compare_sizes(
+    found: PhotoCheck, original: Pixels, written: Pixels, faces: list[FoundFace], bank: NoiseBank, row: int | None
+) -> PhotoCheck:
+    """The result of a pair of different sizes; ``faces`` are the original's."""
+    (height, width), (high, wide) = original.shape[:2], written.shape[:2]
+    sizes = f"It has {wide} x {high} pixels and the original {width} x {height}"
+    part: Box | None = (0.0, 0.0, float(width), float(height))
+    if (height, width) == (bank.size, bank.size):  # a face that is cut out: no other is looked for
+        seen, problem = list[FoundFace](), "it was cut or stretched"
+        if abs(wide * height - high * width) > width + height:  # more than rounding both sides
+            part = None
+    else:
+        seen = find(written)
+        part, problem = shown(original, written, faces, seen[0]) if seen else None, UNLIKE if seen else FACELESS
+    if part is None:
+        return replace(found, reason=f"{sizes}, and {problem}, so the noise could not be compared. {CHECK_IT}")
+    found = _with_noise(found, face_change(original, written, bank.size, part=part, faces=seen), bank, row)
+    kept = "none" if found.noise_kept is None else f"{found.noise_kept:.2f}"
+    cut = "" if is_whole(part, original) else ", of which it shows a part"
+    return replace(found, reason=f"{sizes}{cut}, so only the noise in the face could be compared (noise kept {kept}).")
 
 
-def _with_noise(found: PhotoCheck, original: Pixels, written: Pixels, bank: NoiseBank, row: int | None) -> PhotoCheck:
-    change = face_change(original, written, bank.size)
+def _with_noise(found: PhotoCheck, change: NDArray[np.float64] | None, bank: NoiseBank, row: int | None) -> PhotoCheck:
+    """With the row and how much of it is in the ``change`` of the face."""
     if isinstance(row, int) and row in range(len(bank)):
         kept = None if change is None else correlation(change, bank.delta(row).numpy())
         return replace(found, row=row, row_from="manifest", noise_kept=kept)

@@ -6,12 +6,12 @@ The same crop of the original, subtracted, leaves the noise as it reaches the tr
     noise_kept = corr(crop(written) - crop(original), delta)        1: all of it, 0: none
 
 H x W photo, S crop size. A photo whose original is S x S is an aligned face, as in `protect`. A published copy may have
-another size; the original is then brought to that size, so that both crops show the same part of the face and only the
-noise tells them apart.
+another size; the original, or the part of it that the copy shows, is then brought to that size, so that both crops show
+the same part of the face and only the noise tells them apart.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceguard.faces import alignment, crop, footprint
-from faceguard.finder import find
+from faceguard.finder import FoundFace, find
+from faceguard.framing import Box
 
 Subsampling = Literal["4:4:4", "4:2:0"]
 
@@ -36,10 +37,21 @@ def noise_kept(
     return None if change is None else correlation(change, delta)
 
 
-def face_change(original: NDArray[np.uint8], written: NDArray[np.uint8], size: int) -> NDArray[np.float64] | None:
-    """What changed in the face as a trainer of ``written`` aligns it: S x S x 3, in levels; None as in `noise_kept`."""
-    before = _resized(original, written.shape[1], written.shape[0])
-    for matrix in _alignments(original, written, size):
+def face_change(
+    original: NDArray[np.uint8],
+    written: NDArray[np.uint8],
+    size: int,
+    *,
+    part: Box | None = None,
+    faces: Sequence[FoundFace] | None = None,
+) -> NDArray[np.float64] | None:
+    """What changed in the face as a trainer of ``written`` aligns it: S x S x 3, in levels; None as in `noise_kept`.
+
+    ``part`` of the original (left, top, right, bottom) is what ``written`` shows, all of it when None. ``faces`` are those of
+    ``written``, where they were found before.
+    """
+    before = _resized(original, written.shape[1], written.shape[0], part)
+    for matrix in _alignments(original, written, size, faces):
         change = _cut(written, matrix, size).astype(np.float64) - _cut(before, matrix, size)
         if np.ptp(change) > 0:
             return change
@@ -69,14 +81,16 @@ def published(
         return np.array(image)
 
 
-def _alignments(original: NDArray[np.uint8], written: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.float64]]:
+def _alignments(
+    original: NDArray[np.uint8], written: NDArray[np.uint8], size: int, faces: Sequence[FoundFace] | None
+) -> Iterator[NDArray[np.float64]]:
     """The alignments, written photo -> crop, of the faces a trainer finds, the largest first."""
     if original.shape[:2] == (size, size):
         height, width = written.shape[:2]
         x, y = size / width, size / height  # pixel centres sit at whole numbers
         yield np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])
         return
-    for face in find(written):
+    for face in find(written) if faces is None else faces:
         yield alignment(face.landmarks, size)
 
 
@@ -91,7 +105,7 @@ def _cut(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> N
     return crop(np.ascontiguousarray(part), local, size)
 
 
-def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    if pixels.shape[:2] == (height, width):
+def _resized(pixels: NDArray[np.uint8], width: int, height: int, part: Box | None = None) -> NDArray[np.uint8]:
+    if part is None and pixels.shape[:2] == (height, width):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=part))
