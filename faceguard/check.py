@@ -38,6 +38,7 @@ LEAST_KEPT, LEAST_MATCHED = 0.1, 0.3
 FACELESS = "no face was found in it"
 CHECK_IT = "Check the file that protect wrote."
 UNLIKE = "its face does not fit onto the original's: it was turned, mirrored or altered much, or shows something else"
+UPLOAD_IT = "Upload the protected copy, or name the bank with --noise if it was not the shipped one."
 NO_NOISE = "No noise is in it; is it this photo's copy? Name the bank with --noise if it was not the shipped one."
 
 
@@ -177,9 +178,7 @@ def _compare_sizes(
     if part is None:
         return replace(found, reason=f"{sizes}, and {problem}, so the noise could not be compared. {CHECK_IT}")
     found = _with_noise(found, face_change(original, written, bank.size, part=part, faces=seen), bank, row)
-    kept = "none" if found.noise_kept is None else f"{found.noise_kept:.2f}"
-    cut = "" if is_whole(part, original) else ", of which it shows a part"
-    return replace(found, reason=f"{sizes}{cut}, so only the noise in the face could be compared (noise kept {kept}).")
+    return _judged_part(found, sizes if is_whole(part, original) else f"{sizes}, of which it shows a part")
 
 
 def _with_noise(found: PhotoCheck, change: NDArray[np.float64] | None, bank: NoiseBank, row: int | None) -> PhotoCheck:
@@ -197,9 +196,19 @@ def _with_noise(found: PhotoCheck, change: NDArray[np.float64] | None, bank: Noi
     return replace(found, row=best, row_from="correlation", noise_kept=scores[best])
 
 
+def _judged_part(check: PhotoCheck, sizes: str) -> PhotoCheck:
+    """The status of a pair of different ``sizes``, of which only the noise in the face tells anything."""
+    kept = check.noise_kept
+    if kept is None or kept < _least(check):
+        number = "" if kept is None else f" (correlation {kept:.2f})"
+        reason = f"{sizes}, and no noise is in its face{number}. {UPLOAD_IT}{_alone(check)}"
+        return replace(check, status="without noise", reason=reason)
+    return replace(check, reason=f"{sizes}, so only the noise in the face could be compared: noise kept {kept:.2f}.")
+
+
 def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
     """The status of a pair of equal sizes, with the reason for anything that is not as it should be."""
-    kept, least = check.noise_kept, LEAST_KEPT if check.row_from == "manifest" else LEAST_MATCHED
+    kept, least = check.noise_kept, _least(check)
     if check.max_change == 0:
         return replace(check, status="without noise", reason="Nothing in it was changed; protect it again.")
     if not check.budget_kept:
@@ -210,10 +219,18 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
         return replace(check, status="without noise", reason="No face that carries a change was found in it.")
     if kept < least:
         reason = f"What changed is not row {check.row}'s noise (correlation {kept:.2f}); name its bank with --noise."
-        alone = " So little tells nothing without the manifest.jsonl beside it." * (check.row_from == "correlation")
-        return replace(check, status="without noise", reason=reason + alone)
+        return replace(check, status="without noise", reason=reason + _alone(check))
     outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
     return replace(check, status="protected", reason=outside if check.changed_outside else None)
+
+
+def _least(check: PhotoCheck) -> float:
+    return LEAST_KEPT if check.row_from == "manifest" else LEAST_MATCHED
+
+
+def _alone(check: PhotoCheck) -> str:
+    """What to add where a correlation is too small to tell."""
+    return " So little tells nothing without the manifest.jsonl beside it." * (check.row_from == "correlation")
 
 
 def _region(face: FoundFace, size: int, pixels: Pixels) -> tuple[slice, slice]:

@@ -9,6 +9,7 @@ import skimage.data
 from PIL import Image, ImageOps
 
 from faceguard.check import PhotoCheck
+from faceguard.manifest import MANIFEST
 from faceguard.survival import noise_kept
 from tests.test_check import BANK, Folders
 from tests.test_protect import face, save
@@ -95,3 +96,37 @@ def test_a_face_that_was_cut_out_before_is_compared_as_a_whole_or_not_at_all(tmp
     check = altered(folders, lambda picture: cut(picture, 0, 0, 12, 0))
     assert (check.status, check.noise_kept) == ("another size", None)
     assert check.reason is not None and "it was cut or stretched" in check.reason
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+@pytest.mark.parametrize("sides", [(0, 0, 0, 0), (20, 20, 20, 20)], ids=["whole", "cut"])
+def test_a_shrunk_photo_without_noise_is_told_from_a_shrunk_copy(
+    folders: Folders, sides: tuple[int, int, int, int], manifest: bool
+) -> None:
+    if not manifest:
+        (folders.protected / MANIFEST).unlink()
+    with Image.open(folders.protected / "me.png") as copy:
+        copy.load()
+    for picture, status in ((copy, "another size"), (Image.fromarray(SCENE), "without noise")):
+        check = altered(folders, lambda _, picture=picture: cut(picture, *sides).resize((200, 200)))  # type: ignore[misc]
+        assert check.status == status and check.reason is not None
+        assert "200 x 200 pixels and the original 300 x 300" in check.reason
+        if status == "another size":
+            assert check.noise_kept is not None and f"noise kept {check.noise_kept:.2f}" in check.reason
+        else:
+            assert "no noise is in its face" in check.reason and "Upload the protected copy" in check.reason
+            assert ("manifest.jsonl" in check.reason) != manifest
+
+
+def test_a_shrunk_copy_of_another_row_is_without_this_ones_noise(folders: Folders) -> None:
+    folders.amend(row=0)
+    check = altered(folders, lambda picture: picture.resize((200, 200)))
+    assert (check.status, check.row) == ("without noise", 0)
+    assert check.reason is not None and "name the bank with --noise" in check.reason
+
+
+def test_a_larger_face_in_which_nothing_changed_is_without_noise(tmp_path: Path) -> None:
+    folders = Folders(tmp_path, me=face())
+    check = altered(folders, lambda _: Image.fromarray(face()).resize((224, 224), Image.Resampling.LANCZOS))
+    assert (check.status, check.noise_kept) == ("without noise", None)
+    assert check.reason is not None and "no noise is in its face." in check.reason
