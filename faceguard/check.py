@@ -27,7 +27,7 @@ from faceguard.manifest import MANIFEST, read_results
 from faceguard.outputs import write_json
 from faceguard.pairs import copies_in, pair
 from faceguard.quality import quality
-from faceguard.survival import correlation, face_change
+from faceguard.survival import correlation, face_change, weakness
 
 Pixels = NDArray[np.uint8]
 Status = Literal["over budget", "without noise", "missing", "unreadable", "another size", "protected"]
@@ -203,7 +203,8 @@ def _judged_part(check: PhotoCheck, sizes: str) -> PhotoCheck:
         number = "" if kept is None else f" (correlation {kept:.2f})"
         reason = f"{sizes}, and no noise is in its face{number}. {UPLOAD_IT}{_alone(check)}"
         return replace(check, status="without noise", reason=reason)
-    return replace(check, reason=f"{sizes}, so only the noise in the face could be compared: noise kept {kept:.2f}.")
+    reason = f"{sizes}, so only the noise in the face could be compared: noise kept {kept:.2f}."
+    return replace(check, reason=_joined(reason, weakness(kept)))
 
 
 def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
@@ -212,7 +213,8 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
     if check.max_change == 0:
         return replace(check, status="without noise", reason="Nothing in it was changed; protect it again.")
     if not check.budget_kept:
-        cause = NO_NOISE if kept is None or kept < least else "It was saved with loss, or altered since."
+        there = kept is not None and kept >= least
+        cause = _joined("It was saved with loss, or altered since.", weakness(kept)) if there else NO_NOISE
         reason = f"It changed by {check.max_change} levels, more than {budget}. {cause}"
         return replace(check, status="over budget", reason=reason)
     if kept is None:
@@ -221,7 +223,13 @@ def _judged(check: PhotoCheck, budget: int) -> PhotoCheck:
         reason = f"What changed is not row {check.row}'s noise (correlation {kept:.2f}); name its bank with --noise."
         return replace(check, status="without noise", reason=reason + _alone(check))
     outside = f"{check.changed_outside} pixels outside the faces changed; only saving with loss should do that."
-    return replace(check, status="protected", reason=outside if check.changed_outside else None)
+    return replace(
+        check, status="protected", reason=_joined(outside if check.changed_outside else None, weakness(kept))
+    )
+
+
+def _joined(*sentences: str | None) -> str | None:
+    return " ".join(sentence for sentence in sentences if sentence) or None
 
 
 def _least(check: PhotoCheck) -> float:

@@ -221,6 +221,8 @@ def check(
     for found in report.photos:
         if found.status != "protected":
             terminal.complain(found.status, f"{found.source}: {found.reason}")
+        elif found.reason:
+            terminal.complain("note", f"{found.source}: {found.reason}")
     for name in report.unmatched:
         terminal.complain("no original", name)
     if not report.complete:

@@ -24,7 +24,7 @@ from faceguard.finder import find
 from faceguard.listing import PhotoJob, real_path
 from faceguard.manifest import PhotoResult, file_hash
 from faceguard.quality import Quality, quality
-from faceguard.survival import noise_kept
+from faceguard.survival import noise_kept, weakness
 
 Which = Literal["largest", "all"]
 Existing = Literal["refuse", "match", "altered", "replace"]  # a file that already has the name: see protect_photo
@@ -98,7 +98,7 @@ def _protect(job: PhotoJob, path: Path, how: Protection, named: PhotoResult, *, 
     return replace(
         named,
         status="protected",
-        reason=" ".join([*left_out, *_warnings(original, matrices, count, how)]) or None,
+        reason=" ".join([*left_out, *_warnings(original, matrices, count, how, kept)]) or None,
         faces=count,
         **asdict(measured),
         noise_kept=kept,
@@ -139,8 +139,13 @@ def usable_faces(pixels: NDArray[np.uint8], how: Protection) -> tuple[list[NDArr
     return usable, len(found), [problem for problem in problems if problem] if found else ["No face was found."]
 
 
-def _warnings(original: photo.Photo, matrices: Sequence[NDArray[np.float64]], count: int, how: Protection) -> list[str]:
-    """What the noise at ``matrices`` will not do for this photo, of ``count`` faces, although it is written."""
+def _warnings(
+    original: photo.Photo, matrices: Sequence[NDArray[np.float64]], count: int, how: Protection, kept: float | None
+) -> list[str]:
+    """What the noise at ``matrices`` will not do for this photo, of ``count`` faces, although it is written.
+
+    ``kept`` is how much of it was found in the file as written.
+    """
     others, gray = count - 1, bool((original.pixels == original.pixels[..., :1]).all())
     unprotected = (
         f"{others} more face{'s' if others > 1 else ''} in it got no noise; --faces all gives it to every face."
@@ -153,6 +158,7 @@ def _warnings(original: photo.Photo, matrices: Sequence[NDArray[np.float64]], co
     aligned = original.pixels.shape[:2] == (how.bank.size, how.bank.size)
     turned = "It was gray and its noise has colours; whoever turns it gray again takes most of the noise away."
     noted = [unprotected] * (others > 0 and how.faces == "largest") + [frail] * (bool(small) and not aligned)
+    noted += [little] if (little := weakness(kept)) else []
     of_file = [note for note in original.notes if how.keep_metadata or note != photo.EXIF_LOST]
     return [*noted, *[turned] * gray, *of_file]
 
