@@ -26,7 +26,7 @@ from faceguard.identities import Faces, Failure
 from faceguard.journal import Journal
 from faceguard.readers.record import Record
 
-FORMAT = 2  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
+FORMAT = 3  # raise it whenever the same files would give other pixels (alignment, resizing) or the layout changes
 JOURNAL = "journal.jsonl"
 _ROOM = 1.02  # of the pixels' own size, for the index
 
