@@ -27,7 +27,7 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     "Noise may protect only because": ("face-presence", "face-shares"),
     "**Noise of single photos stops": ("cifar10-noise-types",),
     "**A few classes can carry it.**": ("several-classes", "single-class"),
-    "**Whether the protected part adds": ("percentages",),
+    "**The protected part adds": ("percentages",),
     "**Adversarial training undoes": ("adversarial-training",),
     "**Class-wise rows transfer**": ("transfer-classwise",),
     "**Noise of single photos does not transfer": (
