@@ -26,6 +26,8 @@ from faceguard.errors import DeviceError, FaceguardError
 Precision = Literal["auto", "fp32", "bf16"]
 ChosenPrecision = Literal["fp32", "bf16"]
 
+RESIDENT = 0.4  # the share of a GPU's free memory that photos may take
+
 
 def apart(fabric: Fabric) -> tuple[str, ...]:
     """What tells this device's results from a processor's in their names: a GPU sums in another order. Empty for a CPU."""
@@ -80,6 +82,17 @@ def fastest_precision(device: str = "auto") -> ChosenPrecision:
     abilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     vectors = abilities.get("avx512_bf16") and not str(abilities.get("cpu_name", "")).startswith("Intel")
     return "bf16" if vectors or abilities.get("amx_bf16") else "fp32"
+
+
+def fits(device: torch.device, needed: int) -> bool:
+    """Whether ``needed`` bytes of photos may stay on a GPU: they leave most of its free memory to the network.
+
+    What PyTorch has reserved there for tensors that are gone counts as free. Elsewhere photos are read where they are: True.
+    """
+    if device.type != "cuda":
+        return True
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return needed <= RESIDENT * (torch.cuda.mem_get_info(device)[0] + unused)
 
 
 def alone(fabric: Fabric) -> bool:

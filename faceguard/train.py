@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError, FaceguardError, TrainingDiverged
+from faceguard.gather import Numbers, batches, send, settle
 from faceguard.identities import Faces, to_pixels
-
-RESIDENT = 8 * 2**30  # bytes of photos that are kept on a GPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ def fit(
         model.train()
         with seeded(seed, "epoch", number, fabric.global_rank):
             loss, accuracy = run.epoch(wrapped, number)
-        if not (math.isfinite(loss) and all(bool(weight.isfinite().all()) for weight in model.state_dict().values())):
+        if not (math.isfinite(loss) and _finite(model)):
             raise TrainingDiverged(
                 f"The training loss became {loss}, or a weight is no longer finite, in epoch {number} at learning rate"
                 f" {settings.learning_rate}; lower the learning rate, or look for damaged faces in the training set."
@@ -140,6 +139,11 @@ def fit(
             progress(run.history[-1])
     model.eval()
     return run.history
+
+
+def _finite(model: nn.Module) -> bool:
+    """Whether every weight is a number; they are asked together, for each answer waits for a GPU."""
+    return bool(torch.stack([weight.isfinite().all() for weight in model.state_dict().values()]).all())
 
 
 @dataclass(kw_only=True)
@@ -156,27 +160,24 @@ class _Run:
     change_batch: ChangeBatch
     loss_of: Loss
     history: list[Epoch] = field(default_factory=list)
-    photos: Tensor = field(init=False)  # uint8, where the network is when they fit there, so that no batch is copied
+    photos: Tensor = field(init=False)  # uint8, on the network's device when they fit there, so that no batch is copied
     labels: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.photos, self.labels = torch.from_numpy(self.faces.pixels), torch.from_numpy(self.faces.labels)
-        if self.faces.pixels.nbytes <= RESIDENT:
-            self.photos, self.labels = self.fabric.to_device((self.photos, self.labels))
+        self.photos = settle(torch.from_numpy(self.faces.pixels), self.fabric.device)
+        self.labels = send(torch.from_numpy(self.faces.labels), self.fabric.device)
 
     def epoch(self, wrapped: nn.Module, number: int) -> tuple[float, float]:
         """One pass; returns the mean loss and the training accuracy over all processes."""
         augment = augmentation(self.faces.size, flip=self.settings.flip, crop_share=self.settings.crop_share)
         totals, count = torch.zeros(2, dtype=torch.float64, device=self.fabric.device), 0
-        batches = list(self._batches(number))
-        if not batches:
+        shares = list(self._batches(number))
+        if not shares:
             raise DataError(self._too_few())
-        for step, batch in enumerate(batches):
-            done = (number - 1 + step / len(batches)) / self.settings.epochs
+        for step, batch in enumerate(shares):
+            done = (number - 1 + step / len(shares)) / self.settings.epochs
             self._set_rate(done)
-            where = batch.to(self.photos.device)
-            photo, label = self.fabric.to_device((self.photos[where], self.labels[where]))
-            x = augment(to_pixels(photo))
+            x, label = augment(to_pixels(batch.of(self.photos))), batch.of(self.labels)
             with self.fabric.autocast():  # the bare network: a countermeasure may ask for gradients, Fabric forbids it
                 x, y = self.change_batch(self.model, x, label, done)
             loss, logits = optimizer_step(
@@ -184,17 +185,17 @@ class _Run:
             )
             totals += torch.stack([loss.double() * len(y), (logits.argmax(1) == label).sum()])
             count += len(y)
-        sums = torch.cat([totals, totals.new_tensor([count])])  # read once: nothing in the loop waits for a GPU
+        sums = torch.cat([totals, totals.new_full((1,), count)])  # read once: nothing in the loop waits for a GPU
         loss_sum, correct, everywhere = cast(Tensor, self.fabric.all_reduce(sums, reduce_op="sum")).tolist()
         return loss_sum / everywhere, correct / everywhere
 
-    def _batches(self, number: int) -> Iterator[Tensor]:
+    def _batches(self, number: int) -> Iterator[Numbers]:
         """This process's share of every batch; all processes draw the same order. A last batch of one is left out."""
         order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "order", number))
         world, rank = self.fabric.world_size, self.fabric.global_rank
-        for batch in self.learn_on[order].split(self.settings.batch_size):
-            if len(batch) >= 2 * world:
-                yield batch[: len(batch) // world * world][rank::world]
+        for batch in batches(self.learn_on[order], self.settings.batch_size, self.fabric.device):
+            if (count := len(batch.here)) >= 2 * world:
+                yield Numbers(*(numbers[: count // world * world][rank::world] for numbers in batch))
 
     def _too_few(self) -> str:
         size, world = self.settings.batch_size, self.fabric.world_size
