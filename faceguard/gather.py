@@ -58,3 +58,11 @@ def fetch(table: Tensor, numbers: Tensor, device: torch.device) -> Tensor:
     shape = (len(numbers), *table.shape[1:])
     entries = torch.empty(shape, dtype=table.dtype, pin_memory=device.type == "cuda")
     return send(torch.index_select(table, 0, numbers, out=entries), device)
+
+
+def mean_of_equals(numbers: Tensor, values: Tensor) -> Tensor:
+    """For each of B values, B x ..., the mean of all whose number (B) is the same; which there are need not be asked."""
+    same = numbers[:, None] == numbers
+    first, count = (send(found, values.device) for found in (same.long().argmax(1), same.sum(1)))
+    total = torch.zeros_like(values, memory_format=torch.contiguous_format).index_add_(0, first, values)
+    return total.index_select(0, first).div_(count.view(-1, *[1] * (values.ndim - 1)))

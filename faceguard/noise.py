@@ -24,9 +24,11 @@ from torch import Tensor, nn
 from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, TrainingDiverged
+from faceguard.gather import Numbers, mean_of_equals, send, settle
 from faceguard.identities import Faces, to_pixels
 from faceguard.noise_settings import Form, NoiseSettings, Objective
 from faceguard.noise_store import Rows, store_rows
+from faceguard.passes import Passes
 from faceguard.smooth import pgd_on_cells, smooth
 from faceguard.train import augmentation, optimizer_step
 
@@ -62,13 +64,14 @@ def pgd(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, 
     return delta
 
 
-def update_rows(noise: Rows, rows: Tensor, delta: Tensor, epsilon: float) -> None:
-    """Replace, in place, every row that this batch uses by the mean of its photos' deltas, clipped to epsilon."""
-    used, photo_to_used = rows.unique(return_inverse=True)
-    before = noise.index_select(0, used)
-    total = torch.zeros_like(before).index_add_(0, photo_to_used, delta)
-    mean = total.div_(torch.bincount(photo_to_used).view(-1, 1, 1, 1))
-    noise.index_copy_(0, used, mean.sub_(before).add_(before).clamp_(-epsilon, epsilon))
+def update_rows(noise: Rows, rows: Tensor, delta: Tensor, epsilon: float, *, distinct: bool = False) -> None:
+    """Replace, in place, every row that this batch uses by the mean of its photos' deltas, clipped to epsilon.
+
+    ``rows`` (B) lie beside the noise; where they are ``distinct``, every photo has a row of its own.
+    """
+    before = noise.index_select(0, rows)
+    mean = delta if distinct else mean_of_equals(rows, delta)
+    noise.index_copy_(0, rows, mean.sub(before).add_(before).clamp_(-epsilon, epsilon))
 
 
 def generate(
@@ -146,12 +149,11 @@ class _Run:
         store: Path | None,
     ) -> None:
         self.fabric, self.source, self.settings, self.seed, self.solve = fabric, source, settings, seed, solve
-        self.photos, self.labels = fabric.to_device((torch.from_numpy(faces.pixels), torch.from_numpy(faces.labels)))
-        each = torch.arange(len(faces), device=self.labels.device)
-        self.rows = self.labels if settings.form == "class-wise" else each
-        self.learn_on = torch.arange(len(faces)) if part is None else part
+        self.passes = Passes(faces, settings, part, seed=seed, device=fabric.device)
         self.faces = faces
         self.noise, self.held = self._start(faces, store)
+        self.labels = send(torch.from_numpy(faces.labels), fabric.device)
+        self.photos = settle(torch.from_numpy(faces.pixels), fabric.device)  # after the noise, which has to fit
         self.rounds = self.steps = 0
         flips_and_crops = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
         publish = settings.publication
@@ -169,8 +171,9 @@ class _Run:
             held = self.fabric.to_device(noise).movedim(1, -1).contiguous()
             return held, held
         draw = generator(self.seed, "random noise")
-        count = len(faces.names) if form == "class-wise" else len(faces)
-        stored = store_rows(store, count, epsilon, lambda rows: _uniform(rows, side or faces.size, epsilon, draw))
+        count, size = self.passes.count, side or faces.size
+        stored = store_rows(store, count, epsilon, lambda rows: _uniform(rows, size, epsilon, draw))
+        stored.reader = self.fabric.device
         return stored, stored.levels
 
     def train_source(self) -> None:
@@ -178,63 +181,48 @@ class _Run:
         self.source.train().requires_grad_(True)
         with seeded(self.seed, "source", self.rounds):
             for _ in range(self.settings.train_steps):
-                batch = self._source_batch()
-                x, y, delta = self._photos(batch, self.rows[batch])
+                x, y, delta = self._photos(*self.passes.source(self.steps))
                 noisy = self.augment(x.add_(self.settings.spread(delta, x.shape[-1])))
                 optimizer_step(self.fabric, self.model, self.optimizer, noisy, y, self.settings.gradient_clip)
+                self.steps += 1
 
     def learn_noise(self) -> None:
         """One pass of equation 3 over the photos; weights and batch-norm statistics stay untouched."""
         self.source.eval().requires_grad_(False)
-        order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "noise order", self.rounds))
         with seeded(self.seed, "noise", self.rounds), self.fabric.autocast():
-            for batch in self.learn_on[order].split(self.settings.batch_size):
-                rows = self._drawn_rows(len(batch)) if self.settings.targeted else self.rows[batch]
-                x, y, delta = self._photos(batch, rows)
+            for batch in self.passes.noise(self.rounds):
+                photos, rows = self.passes.targeted(batch) if self.settings.targeted else batch
+                x, y, delta = self._photos(photos, rows)
                 delta = self.solve(lambda noisy: self.source(self.augment(noisy)), x, y, delta, self.settings)
-                update_rows(self.noise, rows, delta.movedim(1, -1), self.settings.epsilon)
+                which, epsilon = rows.beside(self.noise), self.settings.epsilon
+                update_rows(self.noise, which, delta.movedim(1, -1), epsilon, distinct=self.passes.distinct)
 
     @torch.inference_mode()
     def error(self) -> float:
         """The source model's error on the photos as protected so far, in [0, 1]; targeted rows lie on other people's."""
         counts = torch.zeros(2, dtype=torch.long, device=self.labels.device)  # wrong, not finite: read once, at the end
         with seeded(self.seed, "error", self.rounds):
-            for batch in self.learn_on.split(self.settings.batch_size):
-                others = 1 + batch.to(self.rows.device) % max(1, len(self.held) - 1)  # steps to another's row
-                rows = self.rows[batch] + others * self.settings.targeted
-                x, y, delta = self._photos(batch, rows % len(self.held))
+            for batch in self.passes.error():
+                x, y, delta = self._photos(*batch)
                 logits = self.model(x.add_(self.settings.spread(delta, x.shape[-1])).clamp_(0, 1))
                 counts += torch.stack([(logits.argmax(1) != y).sum(), (~logits.isfinite()).sum()])
         wrong, broken = counts.tolist()
         if broken:
             where = f"round {self.rounds + 1} at learning rate {self.settings.learning_rate}"
             raise TrainingDiverged(f"The source model's outputs are not finite after {where}; lower the learning rate.")
-        return float(wrong / len(self.learn_on))
+        return float(wrong / len(self.passes.learn_on))
 
-    def _photos(self, batch: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _photos(self, photos: Numbers, rows: Numbers) -> tuple[Tensor, Tensor, Tensor]:
         """Pixels, wanted labels and deltas of a batch that carries ``rows``: copies, which the caller may change."""
-        batch = batch.to(self.photos.device)
-        labels = rows if self.settings.targeted else self.labels.index_select(0, batch)
-        return to_pixels(self.photos.index_select(0, batch)), labels, self.noise.index_select(0, rows).movedim(-1, 1)
-
-    def _drawn_rows(self, count: int) -> Tensor:
-        """Rows for ``count`` photos, each eight times: their mean suits many photos."""
-        few = torch.randperm(len(self.held))[: max(1, count // 8)].to(self.labels.device)
-        return few[torch.arange(count) % len(few)]
-
-    def _source_batch(self) -> Tensor:
-        """The next shuffled batch of an endless stream that goes on across rounds; an incomplete last batch is left out."""
-        size = min(self.settings.batch_size, len(self.labels))
-        number, position = divmod(self.steps, len(self.labels) // size)
-        order = torch.randperm(len(self.labels), generator=generator(self.seed, "source order", number))
-        self.steps += 1
-        return order[position * size : (position + 1) * size]
+        labels = rows.there if self.settings.targeted else photos.of(self.labels)
+        delta = self.noise.index_select(0, rows.beside(self.noise)).movedim(-1, 1)
+        return to_pixels(photos.of(self.photos)), labels, delta
 
     @cached_property
     def _fingerprint(self) -> int:
         settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
         solver = f"{self.solve.__module__}.{getattr(self.solve, '__qualname__', type(self.solve).__qualname__)}"
-        how = solver, self.fabric._precision.precision, str(self.held.dtype), repr(self.learn_on.tolist())
+        how = solver, self.fabric._precision.precision, str(self.held.dtype), repr(self.passes.learn_on.tolist())
         return derive_seed(self.seed, repr(settings), self.faces.digest(), outline(self.source), *how)
 
     def save(self, path: Path) -> None:

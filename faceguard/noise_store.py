@@ -16,6 +16,7 @@ from torch import Tensor
 
 from faceguard.errors import DataError
 from faceguard.face_cache import take_room
+from faceguard.gather import fetch
 
 STEPS = 127  # from zero to epsilon
 _DRAWN = 256  # rows at once, when the file is filled
@@ -23,6 +24,11 @@ _DRAWN = 256  # rows at once, when the file is filled
 
 class Rows(Protocol):
     """Rows that can be read and written by number: a tensor, R x C x C x 3, or ``StoredRows``."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where ``index`` has to lie."""
+        ...
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """A float copy of the rows ``index`` (B), B x C x C x 3; ``dim`` is 0."""
@@ -34,19 +40,19 @@ class Rows(Protocol):
 
 
 class StoredRows:
-    """Rows of a memory-mapped file; ``levels`` is all of it, int8 R x C x C x 3."""
+    """Rows of a memory-mapped file; ``levels`` is all of it, int8 R x C x C x 3. They are read for the device ``reader``."""
 
     def __init__(self, levels: Tensor, epsilon: float) -> None:
-        self.levels, self.epsilon = levels, epsilon
+        self.levels, self.epsilon, self.device, self.reader = levels, epsilon, levels.device, levels.device
 
-    def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """Float rows, on the device of ``index``."""
-        chosen = self.levels.index_select(dim, index.cpu()).to(index.device)
+    def index_select(self, dim: int, index: Tensor) -> Tensor:  # noqa: ARG002 - as a tensor's
+        """Float rows, on the device ``reader``."""
+        chosen = fetch(self.levels, index, self.reader)
         return chosen.float().div_(STEPS).mul_(self.epsilon)  # 127 / 127 first: a corner is epsilon exactly
 
     def index_copy_(self, dim: int, index: Tensor, source: Tensor) -> None:
         """Store float rows of any device, rounded to the nearest step."""
-        self.levels.index_copy_(dim, index.cpu(), to_levels(source, self.epsilon).cpu())
+        self.levels.index_copy_(dim, index, to_levels(source, self.epsilon).cpu())
 
 
 def to_levels(noise: Tensor, epsilon: float) -> Tensor:

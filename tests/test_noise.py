@@ -42,10 +42,11 @@ def test_every_row_in_the_batch_becomes_its_photos_mean_and_the_others_stay(rows
     assert noise.abs().max() <= torch.tensor(epsilon)
 
 
-def test_a_lone_photos_mean_is_itself():
+@pytest.mark.parametrize("distinct", [True, False])
+def test_a_lone_photos_mean_is_itself(distinct):
     noise = torch.zeros(4, 3, 2, 2)
     delta = torch.rand(4, 3, 2, 2, generator=generator(0, "delta"))
-    update_rows(noise, torch.tensor([2, 0, 3, 1]), delta, 1.0)
+    update_rows(noise, torch.tensor([2, 0, 3, 1]), delta, 1.0, distinct=distinct)
     assert torch.equal(noise[[2, 0, 3, 1]], delta)
 
 

@@ -1,11 +1,18 @@
 """Nothing in a hot loop waits for a GPU: as many waits for many batches as for few, and results that a CPU finds too."""
 
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
 from faceguard.device import make_fabric
+from faceguard.errors import NoiseDidNotConverge
+from faceguard.noise import NoiseSettings, Round, generate
 from faceguard.train import TrainSettings, fit
-from tests.small import tiny_faces, tiny_net
+from tests.small import QUICK, tiny_faces, tiny_net
 from tests.waiting import DEVICE, Remote, Waits
 
 
@@ -52,3 +59,43 @@ def test_training_waits_twice_an_epoch_however_many_batches_it_has(monkeypatch, 
         curve, waits = on_device(train(photos, epochs))
         assert waits == 2 * epochs
         assert curve == train(photos, epochs)(make_fabric(device="cpu"), tiny_net())
+
+
+FORMS = {
+    "class-wise": {},
+    "sample-wise": {"form": "sample-wise", "pgd_steps": 3},
+    "cells": {"cells": 4},
+    "targeted": {"targeted": True},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("resident", [True, False])
+def test_algorithm_1_waits_once_a_round_however_many_batches_it_has(monkeypatch, form, resident):
+    monkeypatch.setattr("faceguard.gather.fits", lambda *_: resident)
+
+    def learn(fabric, network, *, photos, rounds):
+        chosen = replace(QUICK, max_rounds=rounds, stop_error=1e-9, train_steps=photos // 4, **FORMS[form])
+        found: list[Round] = []
+        with suppress(NoiseDidNotConverge):
+            generate(fabric, tiny_faces(photos=photos), network, chosen, seed=7, progress=found.append)
+        return found
+
+    for photos, rounds in ((4, 1), (16, 1), (16, 3)):
+        found, waits = on_device(partial(learn, photos=photos, rounds=rounds))
+        assert waits == rounds + (form == "targeted")  # which ends with its noise on the CPU
+        assert found == learn(make_fabric(device="cpu"), tiny_net(), photos=photos, rounds=rounds)
+        assert len(found) == rounds
+
+
+def test_noise_in_a_file_waits_once_a_batch_of_noise_and_never_to_train_the_source(tmp_path):
+    def learn(fabric, network, *, photos, steps):
+        chosen = NoiseSettings(form="sample-wise", max_rounds=1, stop_error=1e-9, train_steps=steps, batch_size=8)
+        with pytest.raises(NoiseDidNotConverge):
+            generate(fabric, tiny_faces(photos=photos), network, chosen, seed=7, store=tmp_path / "rows.npy")
+        return np.load(tmp_path / "rows.npy")
+
+    for photos, steps in ((8, 2), (8, 9), (16, 9)):
+        found, waits = on_device(partial(learn, photos=photos, steps=steps))
+        assert waits == 3 * photos // 8 + 1
+        assert np.array_equal(found, learn(make_fabric(device="cpu"), tiny_net(), photos=photos, steps=steps))

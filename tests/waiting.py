@@ -7,7 +7,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from faceguard.device import make_fabric
 
 DEVICE = torch.device("meta")  # PyTorch knows it and computes nothing there itself
-ASKING = {"_local_scalar_dense", "nonzero", "_unique2", "unique_dim", "bincount", "masked_select", "equal"}
+READING = {"_local_scalar_dense", "item", "is_nonzero", "equal"}  # item and to come undivided in inference mode
+ASKING = READING | {"nonzero", "_unique2", "unique_dim", "bincount", "masked_select"}  # how large the result is
 
 
 class Remote(torch.Tensor):
@@ -43,14 +44,15 @@ class Waits(TorchDispatchMode):
         return fabric
 
     def __torch_dispatch__(self, operation, _, args=(), kwargs=None):
-        name, kwargs = operation._schema.name.removeprefix("aten::"), kwargs or {}
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        name, names = operation._schema.name.removeprefix("aten::"), [one.name for one in operation._schema.arguments]
+        given = dict(zip(names, args, strict=False)) | (kwargs or {})
+        tensors = [leaf for leaf in tree_leaves(given) if isinstance(leaf, torch.Tensor)]
         ours = [tensor for tensor in tensors if isinstance(tensor, Remote)]
-        wish = kwargs.get("device")
+        wish = given.get("device")
         remote = bool(ours) if wish is None else torch.device(wish) == DEVICE
-        if name in ("_to_copy", "copy_"):
-            crosses = bool(ours) != remote or len(ours) < len(tensors) == 2
-            waits = crosses and not (kwargs.get("non_blocking") or args[2:] == (True,))
+        if name in ("to", "_to_copy", "copy_"):
+            crosses = bool(ours) != remote or 0 < len(ours) < len(tensors)
+            waits = crosses and not given.get("non_blocking")
         else:
             mixed = bool(ours) and any(tensor.ndim for tensor in tensors if not isinstance(tensor, Remote))
             indexes = name.strip("_") in ("index", "index_put", "index_put_impl")
@@ -60,14 +62,13 @@ class Waits(TorchDispatchMode):
             waits = bool(ours) and (name in ASKING or mixed or masked)
         self.waits += [name] * waits
         if wish is not None:
-            kwargs = {**kwargs, "device": "cpu"}
+            given["device"] = "cpu"
         known = {id(tensor.inner if isinstance(tensor, Remote) else tensor): tensor for tensor in tensors}
-        args, kwargs = tree_map(lambda leaf: leaf.inner if isinstance(leaf, Remote) else leaf, (args, kwargs))
-        found = operation(*args, **kwargs)
+        found = operation(**tree_map(lambda leaf: leaf.inner if isinstance(leaf, Remote) else leaf, given))
 
         def placed(result):
-            if not isinstance(result, torch.Tensor):
-                return result
+            if not isinstance(result, torch.Tensor) or (name == "to" and remote != bool(ours)):
+                return Remote(result) if remote and isinstance(result, torch.Tensor) else result
             return known.get(id(result), Remote(result) if remote else result)
 
         return tree_map(placed, found)
