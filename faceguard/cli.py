@@ -193,6 +193,7 @@ def eval_lfw(
             wanted,
             out,
             seed=seed,
+            device=_fabric("auto", "fp32").device,
             on_read=lambda done, count: advance("photos read", count, "", done),
             on_embedded=lambda done, count: advance("faces embedded", count, "", done),
         )
@@ -223,7 +224,8 @@ def eval_identities(
     terminal.claim(out, "identities.json", "roc.png")
     trained = load_run(run)
     people = terminal.read_faces(faces, trained.model.size)
-    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed)
+    device = _fabric("auto", "fp32").device
+    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=device)
     terminal.console.print(terminal.groups_table(result))
     for group, numbers in result["groups"].items():
         if "photos_verified" in numbers:

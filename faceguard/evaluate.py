@@ -23,21 +23,23 @@ _IDENTITIES = 50  # of a group are drawn at least, where it has so many
 
 
 def evaluate_identities(
-    run: Run, faces: Faces, out: Path, *, groups_file: Path | None = None, seed: int
+    run: Run, faces: Faces, out: Path, *, groups_file: Path | None = None, seed: int, device: torch.device | None = None
 ) -> dict[str, Any]:
     """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
 
     A group of one identity, or of one photo each, makes no pairs: it has no AUC, but ``not_verified``, which says why. A photo
     counts as trained on when its `photo_id` does, whatever its ending: the protected copy of a photo and the photo are one. Of a
     group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed`` of 50 identities or more where it has
-    them, and ``photos_verified`` is their number.
+    them, and ``photos_verified`` is their number. The model moves to ``device``.
     Raises DataError when nothing is left, or an identity is unknown to the run.
     """
     faces = _held_out(run, faces)
     protected = [] if groups_file is None else read_groups(groups_file, faces.names)
     groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
-    recognized = rank1(predict(run.model, faces), faces, groups)
-    verified = _verify(run, faces, groups, out, seed=seed)
+    if device is not None:
+        run.model.to(device)
+    recognized = rank1(predict(run.model, faces, device=device), faces, groups)
+    verified = _verify(run, faces, groups, out, seed=seed, device=device)
     photos = np.bincount(faces.labels, minlength=len(faces.names))
     counted = {
         group: {"photos": int(photos[labels].sum()), "identities": len(labels)} for group, labels in groups.items()
@@ -68,7 +70,9 @@ def read_groups(path: Path, names: Sequence[str]) -> list[str]:
     return protected
 
 
-def _verify(run: Run, faces: Faces, groups: Groups, out: Path, *, seed: int) -> dict[str, dict[str, Any]]:
+def _verify(
+    run: Run, faces: Faces, groups: Groups, out: Path, *, seed: int, device: torch.device | None
+) -> dict[str, dict[str, Any]]:
     """What every group's entry says of verification; ``roc.png`` shows the groups that make pairs, and is left out without."""
     lacking = {group: lack for group, labels in groups.items() if (lack := _lack(faces, labels))}
     pairable = {group: labels for group, labels in groups.items() if group not in lacking}
@@ -78,7 +82,7 @@ def _verify(run: Run, faces: Faces, groups: Groups, out: Path, *, seed: int) -> 
     drawn = {group: _drawn(faces, labels, generator(seed, "verified", group)) for group, labels in pairable.items()}
     chosen = np.sort(np.concatenate(list(drawn.values())))
     compared = faces if len(chosen) == len(faces) else faces.take(chosen)
-    verified = verify_groups(embed(run.model, compared), compared, pairable, seed=seed)
+    verified = verify_groups(embed(run.model, compared, device=device), compared, pairable, seed=seed)
     for group, found in verified.items():
         some = len(drawn[group]) < np.isin(faces.labels, pairable[group]).sum()
         entries[group] = found.to_json() | ({"photos_verified": len(drawn[group])} if some else {})

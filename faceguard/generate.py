@@ -87,13 +87,10 @@ def learn_bank(
     try:
         noise = generate(fabric, faces, source, settings, seed=seed, checkpoint=checkpoint, progress=progress)
     except NoiseDidNotConverge as error:
-        kept = (
-            ""
-            if checkpoint is None
-            else f" {checkpoint} keeps the rounds: the same with a larger --max-rounds goes on."
-        )
-        raise NoiseDidNotConverge(f"{error}{kept}") from error
-    source.cpu().eval().requires_grad_(False)  # a bank lives in memory, wherever it was learnt
+        kept = f" {checkpoint} keeps the rounds: the same with a larger --max-rounds goes on."
+        raise NoiseDidNotConverge(f"{error}{kept if checkpoint else ''}") from error
+    directions = centroids(source.eval(), faces, device=fabric.device)
+    source.cpu().requires_grad_(False)  # a bank lives in memory, wherever it was learnt
     return make_bank(
         noise,
         epsilon=settings.epsilon,
@@ -102,6 +99,6 @@ def learn_bank(
         seed=seed,
         cells=settings.cells,
         source_model={"name": shape.name, "width": shape.width, "size": faces.size, "identities": len(faces.names)},
-        centroids=centroids(source, faces),
+        centroids=directions,
         source_weights=source.state_dict(),
     )

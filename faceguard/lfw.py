@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from faceguard.decode import load_records
 from faceguard.identification import embed
@@ -21,11 +23,12 @@ def evaluate_lfw(
     out: Path,
     *,
     seed: int,
+    device: torch.device | None = None,
     on_read: Callable[[int, int], None] | None = None,
     on_embedded: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Score the pairs and write ``lfw.json`` and ``roc.png`` to ``out``; returns what ``lfw.json`` holds."""
-    found, absent = verify_lfw(model, pairs, seed=seed, on_read=on_read, on_embedded=on_embedded)
+    found, absent = verify_lfw(model, pairs, seed=seed, device=device, on_read=on_read, on_embedded=on_embedded)
     roc_figure({"LFW": (found.far, found.tar)}, out / "roc.png", title=f"LFW, {found.pairs} pairs")
     content = found.to_json() | {"missing_images": list(absent)}
     write_json(out / "lfw.json", content)
@@ -37,18 +40,23 @@ def verify_lfw(
     pairs: LfwPairs,
     *,
     seed: int,
+    device: torch.device | None = None,
     on_read: Callable[[int, int], None] | None = None,
     on_embedded: Callable[[int, int], None] | None = None,
 ) -> tuple[Verification, tuple[str, ...]]:
     """The verification of ``pairs``, and the names of images that were absent or unreadable.
 
     Intervals come from a bootstrap over identities, so a .bin file, which names nobody, gets none; accuracy needs two
-    folds, so pairs of a single one get none.
+    folds, so pairs of a single one get none. A PyTorch model moves to ``device``; an ONNX file's stays on the CPU.
     Raises DataError when no pair has two readable images.
     """
     faces = load_records(pairs.records, size=model.size, progress=on_read)
     pairs = pairs.keep(faces.keys)
-    embeddings = embed(model, faces, progress=on_embedded).numpy()
+    if isinstance(model, nn.Module):
+        model.to(device)
+    else:
+        device = None
+    embeddings = embed(model, faces, device=device, progress=on_embedded).numpy()
     names = np.array([record.identity for record in pairs.records])
     named = bool(((names[pairs.first] == names[pairs.second]) == pairs.genuine).all())
     found = verify(

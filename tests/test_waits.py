@@ -1,16 +1,23 @@
 """Nothing in a hot loop waits for a GPU: as many waits for many batches as for few, and results that a CPU finds too."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from faceguard.device import make_fabric
 from faceguard.errors import NoiseDidNotConverge
+from faceguard.evaluate import evaluate_identities
+from faceguard.generate import SourceModel, learn_bank
+from faceguard.identification import at_once, centroids, classify, embed, predict
 from faceguard.noise import NoiseSettings, Round, generate
+from faceguard.readers.synthetic import synthetic_faces
+from faceguard.recognizer import build
+from faceguard.runs import Run
 from faceguard.train import TrainSettings, fit
 from tests.small import QUICK, tiny_faces, tiny_net
 from tests.waiting import DEVICE, Remote, Waits
@@ -99,3 +106,68 @@ def test_noise_in_a_file_waits_once_a_batch_of_noise_and_never_to_train_the_sour
         found, waits = on_device(partial(learn, photos=photos, steps=steps))
         assert waits == 3 * photos // 8 + 1
         assert np.array_equal(found, learn(make_fabric(device="cpu"), tiny_net(), photos=photos, steps=steps))
+
+
+# ---- held-out photos
+
+FACES = synthetic_faces(4, 5, size=32, seed=0)
+
+
+class Counted(nn.Module):
+    """A network that remembers how many photos it is shown at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.shown = tiny_net().eval(), []
+
+    def forward(self, pixels):
+        self.shown.append(len(pixels))
+        return self.network(pixels)
+
+
+@pytest.mark.parametrize("count", [150, 1500])
+def test_naming_photos_waits_once_and_shows_a_device_many_of_them_at_once(monkeypatch, count):
+    monkeypatch.setattr("faceguard.identification.at_once", lambda _, device: 64 if device.type == "cpu" else 500)
+    faces, photos, here, there = tiny_faces(photos=10), np.arange(count) % 30, Counted(), Counted()
+    expected = predict(here, faces, photos=photos)
+    with Waits() as counted:
+        there.to(DEVICE)
+        counted.waits.clear()
+        assert np.array_equal(predict(there, faces, photos=photos, device=DEVICE), expected)
+        assert len(counted.waits) == 1
+    for shown, most in ((here.shown, 64), (there.shown, 500)):
+        assert max(shown) == min(most, count)
+        assert sum(shown) == count
+
+
+def test_a_gpu_is_shown_more_photos_at_once_the_smaller_they_are_and_the_cpu_is_not():
+    assert [at_once(size, torch.device("cuda")) for size in (32, 112, 224)] == [1024, 83, 64]
+    assert [at_once(size, torch.device("cpu")) for size in (32, 112, 224)] == [64, 64, 64]
+
+
+def test_embeddings_logits_centroids_and_results_are_computed_where_they_are_asked_for(tmp_path):
+    found = []
+    for place in (None, DEVICE):
+        with Waits() if place else nullcontext():
+            model = build("resnet-18", identities=4, size=32, width=8, seed=0).eval()
+            run = Run(model=model, identities=FACES.names, trained_on=frozenset())
+            result = evaluate_identities(run, FACES, tmp_path, seed=0, device=place)
+            assert all(isinstance(weight.data, Remote) == bool(place) for weight in model.parameters())
+            logits = torch.from_numpy(classify(model, FACES, device=place))
+            found.append((embed(model, FACES, device=place), logits, centroids(model, FACES, device=place), result))
+    for one, other in zip(*found, strict=True):
+        assert not isinstance(other, Remote)
+        assert one == other if isinstance(one, dict) else torch.equal(one, other)
+
+
+def test_a_bank_learnt_on_a_device_has_its_centroids_and_its_source_on_the_cpu(monkeypatch):
+    monkeypatch.setattr("torch.__future__._swap_module_params_on_conversion", True)
+    chosen, banks = NoiseSettings(train_steps=2, batch_size=8, stop_error=0.9), []
+    for there in (False, True):
+        with Waits() as counted:
+            fabric = counted.fabric() if there else make_fabric(device="cpu")
+            banks.append(learn_bank(fabric, FACES, chosen, source_model=SourceModel(width=8), seed=0))
+    here, there = banks
+    assert torch.equal(here.rows, there.rows)
+    assert torch.equal(here.centroids, there.centroids)
+    assert all(torch.equal(here.source_weights[name], weight) for name, weight in there.source_weights.items())
