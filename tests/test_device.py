@@ -24,6 +24,31 @@ def test_the_cpu_is_always_there_in_both_precisions():
         assert layer(torch.ones(1, 2)).dtype == torch.float32
 
 
+def is_rounding(_=None):
+    return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.fixture
+def rounded():
+    """PyTorch as it may be found: it computes with TF32 wherever a GPU can."""
+    before = is_rounding()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("fp32", (False, False)), ("bf16", (True, True))])
+@pytest.mark.usefixtures("rounded")
+def test_fp32_is_not_rounded_to_tf32_on_a_gpu(precision, expected):
+    assert is_rounding() == (True, True)
+    make_fabric(device="cpu", precision=precision)
+    assert is_rounding() == expected
+
+
+def test_nor_is_it_in_the_processes_of_several_gpus():
+    assert launch(make_fabric(device="cpu", precision="fp32", devices=2), is_rounding) == (False, False)
+
+
 def test_auto_takes_the_gpu_when_there_is_one():
     assert make_fabric().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
