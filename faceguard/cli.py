@@ -227,13 +227,7 @@ def eval_identities(
     device = _fabric("auto", "fp32").device
     result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=device)
     terminal.console.print(terminal.groups_table(result))
-    for group, numbers in result["groups"].items():
-        if "photos_verified" in numbers:
-            terminal.say(
-                f"AUC and EER of '{group}' are of {numbers['photos_verified']} of its photos, drawn with --seed."
-            )
-        if "not_verified" in numbers:
-            terminal.say(f"'{group}' has no AUC and no EER: {numbers['not_verified']}.")
+    terminal.say_held_out(result)
     terminal.list_left_out(people.failures)
 
 

@@ -30,9 +30,11 @@ def evaluate_identities(
     A group of one identity, or of one photo each, makes no pairs: it has no AUC, but ``not_verified``, which says why. A photo
     counts as trained on when its `photo_id` does, whatever its ending: the protected copy of a photo and the photo are one. Of a
     group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed`` of 50 identities or more where it has
-    them, and ``photos_verified`` is their number. The model moves to ``device``.
-    Raises DataError when nothing is left, or an identity is unknown to the run.
+    them, and ``photos_verified`` is their number. ``photos_trained_on`` were left out. The model moves to ``device``.
+    Raises DataError when nothing is left, an identity is unknown to the run, or no photo counts as trained on although some
+    have the file names of such.
     """
+    given = len(faces)
     faces = _held_out(run, faces)
     protected = [] if groups_file is None else read_groups(groups_file, faces.names)
     groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
@@ -44,7 +46,10 @@ def evaluate_identities(
     counted = {
         group: {"photos": int(photos[labels].sum()), "identities": len(labels)} for group, labels in groups.items()
     }
-    content = {"groups": {group: verified[group] | {"rank1": recognized[group]} | counted[group] for group in groups}}
+    content = {
+        "groups": {group: verified[group] | {"rank1": recognized[group]} | counted[group] for group in groups},
+        "photos_trained_on": given - len(faces),
+    }
     write_json(out / "identities.json", content)
     return content
 
@@ -126,11 +131,10 @@ def _held_out(run: Run, faces: Faces) -> Faces:
         raise DataError(
             f"The run does not know {', '.join(strangers[:5])}; give photos of the identities it was trained on."
         )
-    unseen = [
-        i
-        for i, (label, key) in enumerate(zip(faces.labels, faces.keys, strict=True))
-        if photo_id(faces.names[label], key) not in run.trained_on
-    ]
+    photos = [photo_id(faces.names[label], key) for label, key in zip(faces.labels, faces.keys, strict=True)]
+    unseen = [i for i, photo in enumerate(photos) if photo not in run.trained_on]
+    if len(unseen) == len(photos):
+        _refuse_moved(run, photos)
     if not unseen:
         raise DataError(
             "Every one of these photos was trained on, so they prove nothing; give photos that were held out."
@@ -143,3 +147,21 @@ def _held_out(run: Run, faces: Faces) -> Faces:
             f"No held-out photo shows {', '.join(absent[:5])}; give at least one of every identity of the run."
         )
     return faces.take(unseen).of(run.identities)
+
+
+def _refuse_moved(run: Run, photos: Sequence[str]) -> None:
+    """Raise DataError when ``photos``, none of them trained on, have the people and the file names of such in other folders."""
+    trained_on = {_ends(photo): photo for photo in sorted(run.trained_on, reverse=True)}
+    alike = [photo for photo in photos if _ends(photo) in trained_on]
+    if alike:
+        raise DataError(
+            f"{len(alike)} of these {len(photos)} photos have the names of photos that were trained on, in other folders (here"
+            f" {alike[0]}, there {trained_on[_ends(alike[0])]}), so those trained on cannot be left out; give them in the"
+            " folders that the run was trained on, or give photos that were held out other names."
+        )
+
+
+def _ends(photo: str) -> tuple[str, str]:
+    """The identity and the file's name in a photo's id."""
+    parts = photo.split("/")
+    return parts[0], parts[-1]

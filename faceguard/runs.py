@@ -30,6 +30,7 @@ from faceguard.identities import Faces, Failure, split_photos
 from faceguard.outputs import not_written, refuse_existing, replacing, write_json
 from faceguard.plots import learning_curves
 from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file
+from faceguard.readers.celeba import PHOTO_FOLDERS
 from faceguard.reading import Progress
 from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
 from faceguard.train import Epoch, TrainSettings, fit
@@ -149,13 +150,19 @@ def photo_id(identity: str, key: str) -> str:
     """What stays of a photo's name when it is protected: the identity and the path below its folder, without endings.
 
     Where the key does not begin with the identity's folder it is the whole key. Both endings of ``a.jpg.png`` go, as a protected
-    ``a.jpg`` is called beside an ``a.png``.
+    ``a.jpg`` is called beside an ``a.png``. CelebA's folder of photos goes too: they may have been sorted into people's folders.
     """
     name = Path(key)
     while name.suffix.lower() in PHOTO_SUFFIXES:
         name = name.with_suffix("")
     below = name.parts[1:] if name.parts[0] == identity else name.parts
-    return "/".join((identity, *below))
+    return _in_any_layout("/".join((identity, *below)))
+
+
+def _in_any_layout(photo: str) -> str:
+    """A photo's id, the same in CelebA's layout and in a folder per identity; runs of earlier versions kept the folder."""
+    identity, *below = photo.split("/")
+    return "/".join((identity, *(below[1:] if len(below) > 1 and below[0] in PHOTO_FOLDERS else below)))
 
 
 def save_run(
@@ -204,7 +211,7 @@ def load_run(folder: Path) -> Run:
         shape, identities = about["model"], tuple(about["identities"])
         model = build(shape["name"], identities=len(identities), size=shape["size"], width=shape["width"], seed=0)
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        trained_on = frozenset(about["trained_on"])
+        trained_on = frozenset(_in_any_layout(str(photo)) for photo in about["trained_on"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise RunError(f"The run in {folder} is damaged ({error}); train it again.") from error
     return Run(model=model.eval(), identities=identities, trained_on=trained_on)

@@ -150,6 +150,24 @@ def groups_table(result: Any) -> Table:
     return table
 
 
+def say_held_out(result: Any) -> None:
+    """What the table of groups leaves open: how many photos were trained on, and which group was verified in part or not."""
+    for group, numbers in result["groups"].items():
+        if "photos_verified" in numbers:
+            say(f"AUC and EER of '{group}' are of {numbers['photos_verified']} of its photos, drawn with --seed.")
+        if "not_verified" in numbers:
+            say(f"'{group}' has no AUC and no EER: {numbers['not_verified']}.")
+    seen, unseen = result["photos_trained_on"], sum(numbers["photos"] for numbers in result["groups"].values())
+    if seen:
+        say(f"{seen} of the {seen + unseen} photos were trained on and are left out.")
+    else:
+        complain(
+            "nothing left out",
+            f"not one of the {unseen} photos has the name of one that the run was trained on; if they were trained on under"
+            " other names, these numbers prove nothing.",
+        )
+
+
 def arms_table(report: Any) -> Table:
     """Rank-1 by group and verification, one row an arm."""
     groups = list(report["arms"]["clean"]["recognition"])

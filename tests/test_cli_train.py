@@ -1,10 +1,10 @@
-"""``faceguard train`` and ``faceguard eval-identities``: a run folder, resumable, tested on photos that were held out."""
+"""``faceguard train``: a run folder, resumable, tested on photos that were held out."""
 
 import json
 
 import pytest
 import torch
-from commands import ON_CPU, coarse_bank, fail, interrupt_after, run, succeed, write_corrupt, write_faces
+from commands import ON_CPU, fail, interrupt_after, run, succeed, write_corrupt, write_faces
 
 import faceguard.runs
 import faceguard.train
@@ -37,9 +37,6 @@ def about(folder):
 
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-# ---- train
 
 
 def test_a_run_folder_holds_weights_curve_and_provenance(trained, faces):
@@ -176,72 +173,6 @@ def test_what_the_second_process_alone_fails_of_is_one_sentence(capfd, tmp_path,
     sentence = fail_in_two_processes(capfd, faces, "--out", tmp_path)
     assert sentence == "Error: The second process found no faces; give it some."
     assert set(files(tmp_path)) <= {"checkpoint.pt.lock"}  # of the first, which is ended wherever it is
-
-
-# ---- eval-identities
-
-
-def test_held_out_photos_are_judged_and_those_trained_on_are_left_out(capsys, tmp_path, faces, trained):
-    out = succeed(capsys, "eval-identities", trained, faces, "--out", tmp_path)
-    group = json.loads((tmp_path / "identities.json").read_text())["groups"]["all"]
-    assert (group["photos"], group["identities"], group["pairs"]) == (6, 3, 15)
-    assert 0 <= group["rank1"] <= 1
-    assert 0 <= group["auc"] <= 1
-    assert (tmp_path / "roc.png").stat().st_size > 1000
-    assert f"{group['rank1']:.3f}" in out
-
-
-def test_a_group_of_which_some_photos_are_verified_is_named(capsys, tmp_path, faces, trained, monkeypatch):
-    monkeypatch.setattr("faceguard.evaluate.MOST_VERIFIED", 4)
-    out = succeed(capsys, "eval-identities", trained, faces, "--out", tmp_path)
-    assert "AUC and EER of 'all' are of 4 of its photos, drawn with --seed." in out
-
-
-def test_the_clean_originals_of_protected_photos_count_as_trained_on(capsys, tmp_path):
-    """The trainer sees PNGs that ``protect`` wrote; the clean JPEGs of the same photos prove nothing."""
-    clean = write_faces(tmp_path / "clean", photos=10, suffix=".jpg")
-    coarse_bank().save(tmp_path / "b")
-    succeed(capsys, "protect", clean, tmp_path / "protected", "--noise", tmp_path / "b")
-    succeed(capsys, "train", tmp_path / "protected", "--out", tmp_path / "run", *TINY)
-    succeed(capsys, "eval-identities", tmp_path / "run", clean, "--out", tmp_path / "result")
-    assert json.loads((tmp_path / "result" / "identities.json").read_text())["groups"]["all"]["photos"] == 6
-
-
-@pytest.mark.parametrize("alone", [(), ("others",)])
-def test_groups_are_judged_apart_and_one_of_one_identity_is_not_verified(capsys, tmp_path, faces, trained, alone):
-    (tmp_path / "groups.json").write_text(json.dumps({"protected": [f"synthetic-00{i}" for i in range(len(alone), 3)]}))
-    words = ("--groups", tmp_path / "groups.json", "--out", tmp_path / "out")
-    out = " ".join(succeed(capsys, "eval-identities", trained, faces, *words).split())
-    groups = json.loads((tmp_path / "out" / "identities.json").read_text())["groups"]
-    assert set(groups) - {name for name, found in groups.items() if "auc" in found} == set(alone)
-    assert all(0 <= found["rank1"] <= 1 for found in groups.values())
-    assert ("'others' has no AUC and no EER: it has one identity" in out) == bool(alone)
-
-
-def test_a_run_without_its_files_or_with_damaged_ones_is_refused(capsys, tmp_path, faces, trained):
-    broken = tmp_path / "run"
-    broken.mkdir()
-    words = ("eval-identities", broken, faces, "--out", tmp_path / "out")
-    assert "make one with faceguard train" in fail(capsys, *words)
-    for content in ("{", "{}", json.dumps({key: v for key, v in about(trained).items() if key != "trained_on"})):
-        (broken / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
-        (broken / "run.json").write_text(content)
-        assert "is damaged" in fail(capsys, *words)
-    (broken / "run.json").write_text((trained / "run.json").read_text())
-    (broken / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes()[:-50])
-    assert "is damaged" in fail(capsys, *words)
-
-
-def test_a_missing_run_is_refused(capsys, tmp_path, faces):
-    assert "holds no finished run" in fail(capsys, "eval-identities", tmp_path / "x", faces, "--out", tmp_path)
-
-
-def test_a_corrupt_photo_is_listed_and_the_others_are_judged(capsys, tmp_path, trained):
-    faces = write_faces(tmp_path / "faces", photos=10, size=32)
-    write_corrupt(faces / "synthetic-000" / "bad.jpg")
-    code, _, err = run(capsys, "eval-identities", trained, faces, "--out", tmp_path / "out")
-    assert (code, err.startswith("left out: synthetic-000/bad.jpg: ")) == (1, True)
-    assert (tmp_path / "out" / "identities.json").exists()
 
 
 def test_a_mobilefacenet_can_be_trained(faces, tmp_path, capsys):

@@ -59,6 +59,9 @@ KEYS = [f"{name}/{i}.jpg" for name in NAMES for i in range(4)]
         ("anna/1.jpg.png", "anna/1"),
         ("anna/holiday.2020.jpg", "anna/holiday.2020"),
         ("train.rec/17", "anna/train.rec/17"),
+        ("img_align_celeba/000565.jpg", "anna/000565"),
+        ("anna/img_celeba/000565.png", "anna/000565"),
+        ("anna/img_celeba", "anna/img_celeba"),
     ],
 )
 def test_a_photo_keeps_its_id_when_it_is_protected(key, expected):
@@ -69,7 +72,7 @@ def test_only_photos_that_were_not_trained_on_are_shown_to_the_recognizer(tmp_pa
     run = a_run({"anna/0", "anna/1", "ben/2"})
     found = evaluate_identities(run, faces(KEYS), tmp_path, seed=0)
     assert run.model.shown == 5
-    assert found["groups"]["all"]["photos"] == 5
+    assert (found["groups"]["all"]["photos"], found["photos_trained_on"]) == (5, 3)
     assert found["groups"]["all"]["rank1"] == found["groups"]["all"]["auc"] == 1
     assert json.loads((tmp_path / "identities.json").read_text()) == found
 
@@ -199,3 +202,20 @@ def test_photos_of_one_name_in_two_folders_of_a_person_are_two_photos(tmp_path):
     keys = [f"{name}/video {i}/{frame}.jpg" for name in NAMES for i in range(2) for frame in range(2)]
     run = a_run({photo_id(key.split("/")[0], key) for key in keys if "video 0" in key})
     assert evaluate_identities(run, faces(keys), tmp_path, seed=0)["groups"]["all"]["photos"] == 4
+
+
+@pytest.mark.parametrize("deeper", [True, False])
+def test_photos_trained_on_that_lie_in_other_folders_now_are_not_taken_for_held_out(tmp_path, deeper):
+    moved = [key.replace("/", "/studio/") for key in KEYS]
+    before, now = (KEYS, moved) if deeper else (moved, KEYS)
+    run = a_run({photo_id(key.split("/")[0], key) for key in before if "0.jpg" in key})
+    with pytest.raises(
+        DataError, match=r"^2 of these 8 photos have the names of photos that were trained on, in other"
+    ):
+        evaluate_identities(run, faces(now), tmp_path, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_photos_of_the_same_people_are_all_held_out(tmp_path):
+    found = evaluate_identities(a_run({"anna/a", "ben/9", "ben/x/anna"}), faces(KEYS), tmp_path, seed=0)
+    assert (found["groups"]["all"]["photos"], found["photos_trained_on"]) == (8, 0)

@@ -12,7 +12,7 @@ from faceguard.device import make_fabric
 from faceguard.errors import DataError, RunError
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.recognizer import build
-from faceguard.runs import Training, _refuse_different, load_model, load_run, save_run, train_run
+from faceguard.runs import Training, _refuse_different, load_model, load_run, photo_id, save_run, train_run
 from faceguard.train import Epoch, TrainSettings
 
 CURVE = [Epoch(number=1, loss=1.5, accuracy=0.5, measured={"all": 0.25})]
@@ -111,3 +111,11 @@ def test_a_run_says_how_it_was_trained(tmp_path):
     train_run(make_fabric(device="cpu", precision="fp32"), training)
     known = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert (known["seed"], known["hold_out"], known["precision"], known["epochs"]) == (7, 0.2, "32-true", 1)
+
+
+def test_a_run_of_an_earlier_version_knows_the_photos_of_celeba_wherever_they_lie_now(saved):
+    about = json.loads((saved[0] / "run.json").read_text()) | {
+        "trained_on": ["7210/img_align_celeba/000565", "7210/a/1"]
+    }
+    (saved[0] / "run.json").write_text(json.dumps(about))
+    assert load_run(saved[0]).trained_on == {photo_id("7210", "7210/000565.png"), photo_id("7210", "7210/a/1.jpg")}
