@@ -17,7 +17,7 @@ from eval.banks import PLAIN, WITH_THE_PACKAGE, find_set
 from eval.scales import Scale
 from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.errors import DataError, PhotoError
-from faceguard.faces import add_to_faces, crop_side
+from faceguard.faces import TEMPLATE_SIZE, add_to_faces, crop_scaling, crop_side
 from faceguard.pool import in_order
 from faceguard.protect import Protection, usable_faces
 from faceguard.readers.record import Record
@@ -111,7 +111,7 @@ def _originals(
     yield pixels, matrices, points
     side = crop_side(matrices[0])
     for size in study.face_sizes:
-        small = _scaled(pixels, min(size / side, 1.0))
+        small = _still_a_photo(pixels, _scaled(pixels, min(size / side, 1.0)))
         found, _, _ = usable_faces(small, Protection(bank=_bank(SHIPPED))) if size <= side else ([], 0, [])
         if found:
             compressed = partial(published, quality=75)
@@ -132,6 +132,12 @@ def _scaled(pixels: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
         return pixels
     height, width = (max(round(factor * side), 1) for side in pixels.shape[:2])
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _still_a_photo(pixels: NDArray[np.uint8], small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``small``, without a column when it is a square that would pass for an aligned crop, which ``pixels`` are not."""
+    was, now = (crop_scaling(TEMPLATE_SIZE, *some.shape[:2]) is not None for some in (pixels, small))
+    return small[:, 1:] if now and not was else small
 
 
 def _summary(kept: Mapping[tuple[str, str, float], list[float]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 N photos, S face size. What is done with a picture depends on its shape alone:
 
-    square, at most 160 px a side     an aligned crop already (112 px is ArcFace's own): resized
+    square, 20 to 160 px a side       an aligned crop already (112 px is ArcFace's own): resized
     178 x 218                         an aligned CelebA photo: one fixed similarity, see CELEBA_LANDMARKS
     anything else                     its largest face is found and aligned on its five landmarks
 
@@ -29,7 +29,6 @@ from faceguard.reading import Progress, read_each
 __all__ = ["decode_image", "load_faces", "load_records", "resize_faces", "to_face"]
 
 TEMPLATE_SIZE = 112  # pixels a side of ArcFace's crop
-LARGEST_CROP = 160  # pixels a side; the usual editions of aligned sets have 112, 128 or 160
 CELEBA_SHAPE = (218, 178)
 # Eyes, nose tip and mouth corners (x, y) in an aligned CelebA photo: the median over the 2,629 of 2,640 photos of 100
 # identities in which facenet-pytorch's MTCNN finds a face. CelebA was aligned on other points, so five points do not fit
@@ -106,7 +105,7 @@ def to_face(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """The ``size`` x ``size`` x 3 face of an H x W x 3 picture, by the rule above; PhotoError when no face is found."""
     height, width = pixels.shape[:2]
     crop_size = max(size, TEMPLATE_SIZE)
-    if height == width <= LARGEST_CROP:
+    if faces.crop_scaling(size, height, width) is not None:
         return resize(pixels, size)
     if (height, width) == CELEBA_SHAPE:
         return resize(faces.crop(pixels, _celeba_alignment(crop_size), crop_size), size)

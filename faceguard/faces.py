@@ -18,6 +18,7 @@ from faceguard.errors import PhotoError
 from faceguard.finder import FoundFace, find
 
 TEMPLATE_SIZE = 112
+LARGEST_CROP = 160  # pixels a side of an aligned crop; the usual editions of aligned sets have 112, 128 or 160
 SMALLEST_WIDTH = 20  # pixels of a face in the photo; below, the noise is averaged away before anybody trains on it
 # Pixels of the photo under an aligned crop; below, JPEG 75 leaves less than 0.7 of the noise (results/noise-survival.json).
 FRAIL_SIDE = 45
@@ -35,6 +36,23 @@ def alignment(landmarks: NDArray[np.floating], size: int = TEMPLATE_SIZE) -> NDA
     target = _complex(_template()) * (size / TEMPLATE_SIZE)
     (a, b), *_ = np.linalg.lstsq(np.stack([points, np.ones_like(points)], axis=1), target, rcond=None)
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def crop_scaling(size: int, height: int, width: int) -> NDArray[np.float64] | None:
+    """The 2 x 3 scaling, picture -> crop of ``size`` pixels, of an H x W picture that is an aligned crop; None for a photo.
+
+    Crops are squares of ``SMALLEST_WIDTH`` (or ``size``, where that is less) to ``LARGEST_CROP`` pixels, and of ``size``:
+    nobody looks for a face in them.
+    """
+    if height != width or not (width == size or min(SMALLEST_WIDTH, size) <= width <= LARGEST_CROP):
+        return None
+    return scaling(size, height, width)
+
+
+def scaling(size: int, height: int, width: int) -> NDArray[np.float64]:
+    """The 2 x 3 matrix that scales an H x W picture to ``size`` x ``size`` pixels, whose centres sit at whole numbers."""
+    x, y = size / width, size / height
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])
 
 
 def unusable(face: FoundFace, size: int, height: int, width: int) -> str | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from faceguard import photo
 from faceguard.bank import NoiseBank
 from faceguard.errors import PhotoError
-from faceguard.faces import FRAIL_SIDE, add_to_faces, alignment, crop_side, level_budget, unusable
+from faceguard.faces import FRAIL_SIDE, add_to_faces, alignment, crop_scaling, crop_side, level_budget, unusable
 from faceguard.finder import find
 from faceguard.listing import PhotoJob, real_path
 from faceguard.manifest import PhotoResult, file_hash
@@ -34,8 +34,8 @@ Existing = Literal["refuse", "match", "altered", "replace"]  # a file that alrea
 class Protection:
     """How photos are protected; the same for every photo of a run.
 
-    A photo of exactly ``bank.size`` squared is an aligned face and takes the row as it is; in any other, faces are
-    found, and the noise goes into the ``faces`` ones. ``quality`` (1 to 100) allows JPEG, and lossy WebP.
+    An aligned crop, see `faces.crop_scaling`, takes the row over all of it, scaled to its size; in any other photo, faces
+    are found, and the noise goes into the ``faces`` ones. ``quality`` (1 to 100) allows JPEG, and lossy WebP.
     """
 
     bank: NoiseBank
@@ -130,8 +130,8 @@ def _protect_again(job: PhotoJob, path: Path, how: Protection, named: PhotoResul
 def usable_faces(pixels: NDArray[np.uint8], how: Protection) -> tuple[list[NDArray[np.float64]], int, list[str]]:
     """The alignments of the faces to protect, the largest first; how many faces there are; what is wrong with the rest."""
     size = how.bank.size
-    if pixels.shape[:2] == (size, size):
-        return [np.eye(2, 3)], 1, []
+    if (matrix := crop_scaling(size, *pixels.shape[:2])) is not None:
+        return [matrix], 1, []
     found = find(pixels)
     wanted = found[:1] if how.faces == "largest" else found
     problems = [unusable(face, size, *pixels.shape[:2]) for face in wanted]

@@ -5,9 +5,9 @@ The same crop of the original, subtracted, leaves the noise as it reaches the tr
 
     noise_kept = corr(crop(written) - crop(original), delta)        1: all of it, 0: none
 
-H x W photo, S crop size. A photo whose original is S x S is an aligned face, as in `protect`. A published copy may have
-another size; the original, or the part of it that the copy shows, is then brought to that size, so that both crops show
-the same part of the face and only the noise tells them apart.
+H x W photo, S crop size. A photo whose original is an aligned crop is only scaled, see `faces.crop_scaling`. A published
+copy may have another size; the original, or the part of it that the copy shows, is then brought to that size, so that both
+crops show the same part of the face and only the noise tells them apart.
 """
 
 import io
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceguard.faces import alignment, crop, footprint
+from faceguard.faces import alignment, crop, crop_scaling, footprint, scaling
 from faceguard.finder import FoundFace, find
 from faceguard.framing import Box
 
@@ -96,10 +96,8 @@ def _alignments(
     original: NDArray[np.uint8], written: NDArray[np.uint8], size: int, faces: Sequence[FoundFace] | None
 ) -> Iterator[NDArray[np.float64]]:
     """The alignments, written photo -> crop, of the faces a trainer finds, the largest first."""
-    if original.shape[:2] == (size, size):
-        height, width = written.shape[:2]
-        x, y = size / width, size / height  # pixel centres sit at whole numbers
-        yield np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])
+    if crop_scaling(size, *original.shape[:2]) is not None:
+        yield scaling(size, *written.shape[:2])
         return
     for face in find(written) if faces is None else faces:
         yield alignment(face.landmarks, size)

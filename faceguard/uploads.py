@@ -2,8 +2,8 @@
 
     photo -> its owner adds a row to the face, as `faceguard protect` does -> upload: scaled, JPEG -> the trainer's S x S face
 
-Every face is found anew in the uploaded file, so noise and trainer's crop no longer fit exactly. A square of at most 160 px
-is an aligned face, as in `decode`, and stays one. S crop size.
+Every face is found anew in the uploaded file, so noise and trainer's crop no longer fit exactly. A square of 20 to
+160 px is an aligned face, as in `decode`, and stays one. S crop size.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceguard.bank import NoiseBank
-from faceguard.decode import LARGEST_CROP, load_records, resize
+from faceguard.decode import load_records, resize
 from faceguard.errors import PhotoError
-from faceguard.faces import add_to_faces, align_photo
+from faceguard.faces import add_to_faces, align_photo, crop_scaling
 from faceguard.identities import Faces
 from faceguard.protect import Protection, usable_faces
 from faceguard.readers.record import Record
@@ -64,9 +64,9 @@ def upload_faces(
 
 def reach_trainer(pixels: NDArray[np.uint8], upload: Upload, size: int) -> NDArray[np.uint8]:
     """The size x size x 3 face that a trainer finds in the upload of an H x W x 3 photo; PhotoError when there is none."""
-    height, width = pixels.shape[:2]
     arrived = published(pixels, **asdict(upload))
-    return resize(arrived, size) if height == width <= LARGEST_CROP else align_photo(arrived, size)
+    is_crop = crop_scaling(size, *pixels.shape[:2]) is not None
+    return resize(arrived, size) if is_crop else align_photo(arrived, size)
 
 
 def protect_pixels(

@@ -45,7 +45,15 @@ def test_shrinking_averages_and_growing_keeps_levels_between_their_neighbours() 
 
 @pytest.mark.parametrize(
     ("height", "width", "searched"),
-    [(1, 1, False), (160, 160, False), (161, 161, True), (160, 159, True), (112, 96, True), (178, 218, True)],
+    [
+        (19, 19, True),
+        (20, 20, False),
+        (160, 160, False),
+        (161, 161, True),
+        (160, 159, True),
+        (112, 96, True),
+        (178, 218, True),
+    ],
 )
 def test_only_small_squares_and_celebas_shape_are_taken_as_aligned(
     height: int, width: int, searched: bool, monkeypatch: pytest.MonkeyPatch

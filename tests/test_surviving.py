@@ -9,7 +9,17 @@ from commands import coarse_bank
 from PIL import Image
 
 import eval.__main__ as harness
-from eval.surviving import COMPRESSED_FACE, FACE, LOSSLESS, QUALITY, SCALE, SurvivalStudy, _bounded, survive
+from eval.surviving import (
+    COMPRESSED_FACE,
+    FACE,
+    LOSSLESS,
+    QUALITY,
+    SCALE,
+    SurvivalStudy,
+    _bounded,
+    _still_a_photo,
+    survive,
+)
 from faceguard.errors import DataError
 
 FEW = {"qualities": (30, 95), "scales": (0.5,), "face_sizes": (40, 5000)}
@@ -79,3 +89,11 @@ def test_the_recipe_runs_from_the_command_line_and_writes_its_result(photos, cap
         harness.main([str(recipe), "--scale", "smoke", "--folder", str(photos), "--out", str(photos / "runs")])
     assert not left.value.code
     assert {path.name for path in (photos / "runs" / "survival-smoke").iterdir()} == {"result.json", "run.json"}
+
+
+def test_a_square_photo_made_small_does_not_become_an_aligned_crop():
+    large, small, crop = (np.zeros((side, side, 3), np.uint8) for side in (250, 120, 112))
+    assert _still_a_photo(large, small).shape == (120, 119, 3)
+    for same in (large, small[:100]):
+        assert _still_a_photo(large, same) is same
+    assert _still_a_photo(crop, small) is small
