@@ -198,6 +198,7 @@ def eval_lfw(
             on_embedded=lambda done, count: advance("faces embedded", count, "", done),
         )
     terminal.console.print(terminal.lfw_table(result))
+    terminal.say_unmeasured(result)
     if result["missing"]:
         absent = result["missing_images"]
         listed = ", ".join(absent[:5]) + (", ... (lfw.json lists them all)" if len(absent) > 5 else "")

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from faceguard.ranking import Floats
-from faceguard.verification import Interval
+
+Interval = tuple[float, float]
 
 
 def estimate(seeds: Sequence[float], identities: Interval | None = None) -> dict[str, Any]:
@@ -55,10 +56,16 @@ def over_identities(drawn: Floats, identities: int) -> Interval | None:
     """
     if identities < 2:
         return None
+    low, high = band_over_identities(drawn, identities)
+    return float(low), float(high)
+
+
+def band_over_identities(drawn: Floats, identities: int) -> tuple[Floats, Floats]:
+    """The ends of `over_identities` along the first axis, R values long, for two identities and more."""
     tail = float(ndtr(-math.sqrt(identities / (identities - 1)) * stdtrit(identities - 1, 0.975)))
-    low, high = np.quantile(drawn, (tail, 1 - tail))
+    low, high = np.quantile(drawn, (tail, 1 - tail), axis=0)
     never = 1 - 0.025 ** (1 / identities)
-    return min(float(low), 1 - never), max(float(high), never)
+    return np.minimum(low, 1 - never), np.maximum(high, never)
 
 
 def reach(values: Floats) -> Floats:

@@ -20,10 +20,10 @@ from faceguard.device import derive_seed
 from faceguard.errors import DataError
 from faceguard.identification import REPLICATES, Groups
 from faceguard.identities import Faces
-from faceguard.intervals import estimate, over_identities, reach
+from faceguard.intervals import band_over_identities, estimate, over_identities, reach
 from faceguard.ranking import Bools, Floats, Indices, rank
 from faceguard.readers.lfw import LfwPairs
-from faceguard.verification import FAR_TARGETS, Verification, all_pairs, verify
+from faceguard.verification import FAR_TARGETS, FEWEST_IDENTITIES, Verification, all_pairs, verify
 
 Cell = Mapping[str, NDArray[Any]]  # predictions E x N; logits N x K, embeddings N x D, losses E, lfw_scores P if known
 RECOGNITION_REPLICATES = (
@@ -176,7 +176,7 @@ def _verification(scored: _Scored, seed: int) -> tuple[dict[str, Any], dict[str,
     found = [verify(scores, scored.genuine, **common, replicates=REPLICATES, seed=seed) for scores in scored.scores]
 
     def over(key: str, read: Callable[[Verification], float]) -> dict[str, Any]:
-        ends = [one.ci95[key] for one in found if one.ci95]
+        ends = [one.ci95[key] for one in found if key in one.ci95]
         identities = (
             (float(np.mean([low for low, _ in ends])), float(np.mean([high for _, high in ends]))) if ends else None
         )
@@ -204,7 +204,7 @@ def _band(found: Sequence[Verification], scored: _Scored, seed: int) -> dict[str
         half = reach(heights)
         ends = np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
     elif scored.identities is not None:
-        ends = _band_over_identities(scored, grid, seed)
+        ends = _drawn_band(scored, grid, seed)
     low, high = ends or ([], [])
     columns = {"far": grid, "tar": mean, "low": low, "high": high}
     return {
@@ -213,11 +213,13 @@ def _band(found: Sequence[Verification], scored: _Scored, seed: int) -> dict[str
     }
 
 
-def _band_over_identities(scored: _Scored, grid: Floats, seed: int) -> tuple[Floats, Floats]:
+def _drawn_band(scored: _Scored, grid: Floats, seed: int) -> tuple[Floats, Floats] | None:
     """The bootstrap of ``verification.bootstrap``, replicate by replicate, of whole curves."""
     ranking = rank(scored.scores[0], scored.genuine)
     names, number = np.unique(np.concatenate(scored.identities or ()), return_inverse=True)
     first, second = (side[ranking.order] for side in np.split(number, 2))
+    if len(names) < FEWEST_IDENTITIES:
+        return None
     second = np.where(ranking.genuine, len(names), second)
     random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     drawn: list[Floats] = []
@@ -226,8 +228,7 @@ def _band_over_identities(scored: _Scored, grid: Floats, seed: int) -> tuple[Flo
         curve = ranking.curve(times[first] * times[second])
         if curve is not None:
             drawn.append(_heights(*curve, grid))
-    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
-    return low, high
+    return band_over_identities(np.array(drawn), len(names))
 
 
 def _heights(far: Floats, tar: Floats, grid: Floats) -> Floats:

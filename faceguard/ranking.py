@@ -113,6 +113,26 @@ def checked_weights(weights: ArrayLike, genuine: Bools) -> Floats:
     return weight
 
 
+def numbered(first: ArrayLike, second: ArrayLike, order: Indices, genuine: Bools) -> tuple[Indices, Indices, int]:
+    """Both identities of each pair, in ``order``, as numbers from 0, and how many identities there are.
+
+    Raises DataError when the shapes differ, or ``genuine`` contradicts the identities.
+    """
+    sides = np.asarray(first), np.asarray(second)
+    if any(side.shape != order.shape for side in sides):
+        shapes = " and ".join(str(side.shape) for side in sides)
+        raise DataError(f"{len(order)} pairs have identities of shapes {shapes}; give both identities of every pair.")
+    names, number = np.unique(np.concatenate(sides), return_inverse=True)
+    one, other = number[: len(order)][order], number[len(order) :][order]
+    wrong = order[(one == other) != genuine]
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong)} pairs contradict their identities, first pair {wrong.min()};"
+            " a pair is genuine exactly when both identities are the same."
+        )
+    return one, other, len(names)
+
+
 def rank(scores: ArrayLike, genuine: ArrayLike, fold: ArrayLike | None = None) -> Ranking:
     """Sort P pairs by falling score, ties in their given order; ``fold`` names each pair's fold by any value.
 

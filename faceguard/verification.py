@@ -6,7 +6,8 @@
     EER       FAR where FAR = FRR
 
 P pairs, N photos, D embedding, T distinct scores, F folds. Numpy in, plain values out: pixels and networks do not occur
-here. Folds follow Huang et al. 2007 (Labeled Faces in the Wild); the interval is a bootstrap over identities.
+here. Folds follow Huang et al. 2007 (Labeled Faces in the Wild); the interval is a bootstrap over identities, whose ends
+are those of :func:`faceguard.intervals.over_identities`.
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from faceguard.device import derive_seed
 from faceguard.errors import DataError
-from faceguard.ranking import Bools, Floats, Indices, checked, checked_weights, rank
-
-Interval = tuple[float, float]
+from faceguard.intervals import Interval, over_identities
+from faceguard.ranking import Bools, Floats, Indices, checked, checked_weights, numbered, rank
 
 FAR_TARGETS = (0.01, 0.001)
+FEWEST_IDENTITIES = 3  # of an interval: every draw of two has the same pairs, or none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,15 @@ class Accuracy:
 class Verification:
     """One recognizer on one list of pairs.
 
-    ``pairs`` were scored, ``missing`` pairs lacked a face. ``tar_at_far`` has the keys "0.01" and "0.001"; ``ci95`` has
-    "auc", "eer", "tar_at_far.0.01", "tar_at_far.0.001" and, with folds, "accuracy", or nothing without identities.
+    ``pairs`` were scored, ``impostors`` of them of two people; ``missing`` pairs lacked a face. ``tar_at_far`` has the keys
+    "0.01" and "0.001"; ``ci95`` has "auc", "eer", "tar_at_far.0.01", "tar_at_far.0.001" and, with folds, "accuracy", or
+    nothing without three identities. A FAR below 1 / ``impostors`` was not measured: its TAR allows no false accept at
+    all, and has no interval.
     The curve ``far``, ``tar``, ``thresholds`` is that of :func:`roc`.
     """
 
     pairs: int
+    impostors: int
     missing: int = 0
     auc: float
     eer: float
@@ -54,13 +58,15 @@ class Verification:
 
     def to_json(self) -> dict[str, object]:
         """Everything but the curve as plain values, ``ci95`` nested as the numbers are: the content of lfw.json."""
-        plain: dict[str, object] = {"pairs": self.pairs, "missing": self.missing, "auc": self.auc, "eer": self.eer}
+        plain: dict[str, object] = {"pairs": self.pairs, "impostors": self.impostors, "missing": self.missing}
+        plain |= {"auc": self.auc, "eer": self.eer}
         if self.accuracy is not None:
             plain["accuracy"] = {"mean": self.accuracy.mean, "std": self.accuracy.std}
         plain["tar_at_far"] = dict(self.tar_at_far)
         if self.ci95:
             ci95: dict[str, object] = {key: list(ends) for key, ends in self.ci95.items() if "." not in key}
-            ci95["tar_at_far"] = {key: list(self.ci95[f"tar_at_far.{key}"]) for key in self.tar_at_far}
+            named = {key: f"tar_at_far.{key}" for key in self.tar_at_far}
+            ci95["tar_at_far"] = {key: list(self.ci95[name]) for key, name in named.items() if name in self.ci95}
             plain["ci95"] = ci95
         return plain
 
@@ -85,6 +91,7 @@ def verify(
         ci95 = bootstrap(scores, genuine, *identities, fold=fold, replicates=replicates, seed=seed)
     return Verification(
         pairs=np.size(scores),
+        impostors=int((~np.asarray(genuine, dtype=np.bool_)).sum()),
         missing=missing,
         auc=auc(far, tar),
         eer=eer(far, tar),
@@ -158,17 +165,20 @@ def bootstrap(
     replicates: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """95% percentile intervals of every number of :class:`Verification`, under the keys of its ``ci95``.
+    """95% intervals of every number of :class:`Verification`, under the keys of its ``ci95``.
 
     Pairs that share a person rise and fall together, so resampling pairs would promise too much. Each replicate draws
     as many IDENTITIES as there are, with replacement. A genuine pair weighs its identity's multiplicity, an impostor
     pair the product of its two; two copies of one identity make no pairs with each other. A replicate that lacks
-    genuine pairs, impostor pairs or a fold to test on is left out.
+    genuine pairs, impostor pairs or a fold to test on is left out. Fewer than three identities have no interval, and nor
+    has the TAR at a FAR that is less than one impostor pair's share.
     Raises DataError as :func:`roc` does, when ``genuine`` contradicts the identities, or when no replicate is left.
     """
     ranking = rank(scores, genuine, fold)
-    first, second, count = _numbered(first_identity, second_identity, ranking.order, ranking.genuine)
+    first, second, count = numbered(first_identity, second_identity, ranking.order, ranking.genuine)
     second = np.where(ranking.genuine, count, second)  # one more, always present, makes a genuine pair weigh once
+    if count < FEWEST_IDENTITIES:
+        return {}
     random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     drawn: list[dict[str, float]] = []
     for _ in range(replicates):
@@ -183,8 +193,14 @@ def bootstrap(
             f"None of {replicates} bootstrap replicates over {count} identities had both kinds of pair;"
             " use more replicates, or pairs of more identities."
         )
-    ends = {key: np.percentile([numbers[key] for numbers in drawn], (2.5, 97.5)) for key in drawn[0]}
-    return {key: (float(low), float(high)) for key, (low, high) in ends.items()}
+    impostors = int((~ranking.genuine).sum())
+    unmeasured = {f"tar_at_far.{target:g}" for target in FAR_TARGETS if target * impostors < 1}
+    ends = {
+        key: over_identities(np.array([numbers[key] for numbers in drawn]), count)
+        for key in drawn[0]
+        if key not in unmeasured
+    }
+    return {key: interval for key, interval in ends.items() if interval is not None}
 
 
 def pair_scores(embeddings: NDArray[np.float32], first: Indices, second: Indices) -> Floats:
@@ -213,23 +229,6 @@ def all_pairs(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> tup
 def _numbers(far: Floats, tar: Floats) -> dict[str, float]:
     targets = {f"tar_at_far.{target:g}": tar_at_far(far, tar, target) for target in FAR_TARGETS}
     return {"auc": auc(far, tar), "eer": eer(far, tar)} | targets
-
-
-def _numbered(first: ArrayLike, second: ArrayLike, order: Indices, genuine: Bools) -> tuple[Indices, Indices, int]:
-    """Both identities of each pair, in ``order``, as numbers from 0, and how many identities there are."""
-    sides = np.asarray(first), np.asarray(second)
-    if any(side.shape != order.shape for side in sides):
-        shapes = " and ".join(str(side.shape) for side in sides)
-        raise DataError(f"{len(order)} pairs have identities of shapes {shapes}; give both identities of every pair.")
-    names, number = np.unique(np.concatenate(sides), return_inverse=True)
-    one, other = number[: len(order)][order], number[len(order) :][order]
-    wrong = order[(one == other) != genuine]
-    if len(wrong):
-        raise DataError(
-            f"{len(wrong)} pairs contradict their identities, first pair {wrong.min()};"
-            " a pair is genuine exactly when both identities are the same."
-        )
-    return one, other, len(names)
 
 
 def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def test_the_table_of_arms_has_a_row_for_each_with_last_and_best():
 
 def test_the_lfw_table_shows_each_number_beside_its_own_interval():
     result = {
-        "pairs": 8, "auc": 0.91, "eer": 0.12, "accuracy": {"mean": 0.93, "std": 0.1},
+        "pairs": 8, "impostors": 1000, "auc": 0.91, "eer": 0.12, "accuracy": {"mean": 0.93, "std": 0.1},
         "tar_at_far": {"0.01": 0.84, "0.001": 0.75},
         "ci95": {
             "auc": [0.901, 0.92], "eer": [0.11, 0.13], "accuracy": [0.92, 0.94],
@@ -87,6 +87,15 @@ def test_the_lfw_table_shows_each_number_beside_its_own_interval():
     for words in expected:
         assert any(all(word in line for word in words) for line in lines), words
     assert " to " not in text(terminal.lfw_table({key: value for key, value in result.items() if key != "ci95"}))
+
+
+def test_a_far_finer_than_the_impostor_pairs_is_said_to_be_unmeasured(capsys):
+    result = {"pairs": 8, "impostors": 999, "auc": 1, "eer": 0, "tar_at_far": {"0.01": 1, "0.001": 1}}
+    coarse, fine = (line for line in text(terminal.lfw_table(result)).splitlines() if "FAR" in line)
+    assert "not measured" in fine and "not measured" not in coarse
+    terminal.say_unmeasured(result)
+    terminal.say_unmeasured(result | {"impostors": 1000})
+    assert capsys.readouterr().out.count("999 impostor pairs cannot show a FAR of 0.001: ") == 1
 
 
 def test_a_file_name_that_is_no_text_is_shown_with_its_bytes_escaped(capsys):

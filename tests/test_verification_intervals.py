@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from faceguard.device import derive_seed
 from faceguard.errors import DataError
+from faceguard.intervals import over_identities
 from faceguard.ranking import rank
-from faceguard.verification import auc, bootstrap, eer, roc, tar_at_far, ten_fold_accuracy, verify
+from faceguard.verification import all_pairs, auc, bootstrap, eer, roc, tar_at_far, ten_fold_accuracy, verify
 from tests.small import scored_pairs
 
 relaxed = settings(deadline=None, max_examples=60)
@@ -93,9 +94,9 @@ def test_the_bootstrap_equals_drawing_identities_and_repeating_their_pairs():
         drawn["tar_at_far.0.001"].append(tar_at_far(far, tar, 0.001))
         drawn["accuracy"].append(accuracy_by_brute_force(again, truth, folds)[0])
     intervals = bootstrap(scores, genuine, first, second, fold=fold, replicates=25, seed=5)
-    assert intervals.keys() == drawn.keys()
-    for key, values in drawn.items():
-        assert intervals[key] == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])), abs=1e-9), key
+    assert intervals.keys() == drawn.keys() - {"tar_at_far.0.01", "tar_at_far.0.001"}  # there are 28 impostor pairs
+    for key, values in ((key, drawn[key]) for key in intervals):
+        assert intervals[key] == pytest.approx(over_identities(np.array(values), 8), abs=1e-9), key
 
 
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_does_not():
@@ -131,9 +132,51 @@ def test_the_auc_interval_covers_the_truth_where_resampling_pairs_would_not():
     assert by_pairs <= 45
 
 
-def test_two_identities_still_give_an_interval():
-    low, high = bootstrap([0.9, 0.4, 0.5], [True, True, False], ["ann", "bob", "ann"], ["ann", "bob", "bob"])["auc"]
-    assert (low, high) == (0.5, 0.5)  # only the draws with both identities have impostor pairs
+@pytest.mark.parametrize("identities", [4, 6, 10, 25])
+@pytest.mark.parametrize("noise", [1.0, 0.35])
+def test_the_auc_interval_covers_with_few_identities_and_with_scores_that_are_often_perfect(identities, noise):
+    """Plain percentiles hold the truth in 31 to 95 % of these: of perfect scores they have no width at all."""
+    random = np.random.default_rng(identities)
+    truth = np.mean([auc(*roc(*embedded(60, noise, random)[:2])[:2]) for _ in range(15)])
+    held = []
+    for study in range(60):
+        low, high = bootstrap(*embedded(identities, noise, random), replicates=100, seed=study)["auc"]
+        held.append(low <= truth <= high)
+    assert np.mean(held) >= 0.88
+
+
+def embedded(identities, noise, random, *, photos=4):
+    """Every pair of some people's photos, each a point near its person's own among eight dimensions."""
+    centres = random.normal(size=(identities, 1, 8))
+    points = (centres + noise * random.normal(size=(identities, photos, 8))).reshape(-1, 8)
+    labels = np.repeat(np.arange(identities), photos)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    scores, genuine, first, second = all_pairs(points.astype(np.float32), labels)
+    return scores, genuine, labels[first], labels[second]
+
+
+def test_perfect_scores_leave_the_room_that_so_few_people_allow():
+    first, second = np.triu_indices(10)
+    found = bootstrap(np.where(first == second, 0.9, 0.1), first == second, first, second, replicates=50)
+    assert found["auc"] == pytest.approx((0.025**0.1, 1))
+    assert found["eer"] == pytest.approx((0, 1 - 0.025**0.1))
+
+
+def test_two_identities_give_no_interval():
+    assert bootstrap([0.9, 0.4, 0.5], [True, True, False], ["ann", "bob", "ann"], ["ann", "bob", "bob"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("impostors", "keys"), [(99, set()), (100, {"0.01"}), (999, {"0.01"}), (1000, {"0.01", "0.001"})]
+)
+def test_a_far_of_less_than_one_impostor_pair_has_no_interval(impostors, keys):
+    first, second = np.triu_indices(50, k=1)
+    one, other = np.append(np.arange(50), first[:impostors]), np.append(np.arange(50), second[:impostors])
+    scores = np.random.default_rng(0).normal(size=len(one))
+    found = verify(scores, one == other, identities=(one, other), replicates=20)
+    assert found.impostors == impostors == found.to_json()["impostors"]
+    assert found.to_json()["ci95"]["tar_at_far"].keys() == keys
+    assert found.tar_at_far.keys() == {"0.01", "0.001"}
 
 
 def test_one_identity_alone_cannot_be_verified():
@@ -142,8 +185,8 @@ def test_one_identity_alone_cannot_be_verified():
 
 
 def test_a_bootstrap_without_a_usable_replicate_says_so():
-    with pytest.raises(DataError, match="None of 0 bootstrap replicates over 2 identities"):
-        bootstrap([0.9, 0.5], [True, False], ["ann", "ann"], ["ann", "bob"], replicates=0)
+    with pytest.raises(DataError, match="None of 0 bootstrap replicates over 3 identities"):
+        bootstrap([0.9, 0.5, 0.4], [True, False, False], ["ann"] * 3, ["ann", "bob", "cat"], replicates=0)
 
 
 def test_replicates_that_lose_a_kind_of_pair_or_every_other_fold_are_left_out():
@@ -152,8 +195,8 @@ def test_replicates_that_lose_a_kind_of_pair_or_every_other_fold_are_left_out():
     intervals = bootstrap(
         [0.9, 0.1, 0.8, 0.2], [True, False, True, False], first, second, fold=["b", "b", "a", "a"], replicates=200
     )
-    assert intervals["auc"] == (1.0, 1.0)
-    assert 0.5 <= intervals["accuracy"][0] <= intervals["accuracy"][1] == 1.0
+    assert intervals["auc"] == pytest.approx((0.025**0.25, 1.0))
+    assert 0 <= intervals["accuracy"][0] <= 0.5 and intervals["accuracy"][1] == 1.0
 
 
 def test_verify_reports_the_same_numbers_as_its_parts_in_plain_json():
@@ -162,13 +205,12 @@ def test_verify_reports_the_same_numbers_as_its_parts_in_plain_json():
     whole = verify(scores, genuine, identities=(first, second), fold=fold, missing=3, replicates=30, seed=1)
     far, tar, _ = roc(scores, genuine)
     plain = json.loads(json.dumps(whole.to_json()))
-    assert list(plain) == ["pairs", "missing", "auc", "eer", "accuracy", "tar_at_far", "ci95"]
-    assert (plain["pairs"], plain["missing"]) == (len(scores), 3)
+    assert list(plain) == ["pairs", "impostors", "missing", "auc", "eer", "accuracy", "tar_at_far", "ci95"]
+    assert (plain["pairs"], plain["impostors"], plain["missing"]) == (len(scores), 66, 3)
     assert (plain["auc"], plain["eer"]) == (auc(far, tar), eer(far, tar))
     assert plain["tar_at_far"] == {"0.01": tar_at_far(far, tar, 0.01), "0.001": tar_at_far(far, tar, 0.001)}
     accuracy = ten_fold_accuracy(scores, genuine, fold)
     assert plain["accuracy"] == {"mean": accuracy.mean, "std": accuracy.std}
     intervals = bootstrap(scores, genuine, first, second, fold=fold, replicates=30, seed=1)
     assert plain["ci95"]["accuracy"] == list(intervals["accuracy"])
-    assert plain["ci95"]["tar_at_far"]["0.001"] == list(intervals["tar_at_far.0.001"])
     assert plain["ci95"].keys() == {"auc", "eer", "accuracy", "tar_at_far"}
