@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from faceguard import photo
 from faceguard.bank import NoiseBank
 from faceguard.errors import PhotoError
-from faceguard.faces import alignment, footprint, level_budget
+from faceguard.faces import alignment, crop_scaling, footprint, level_budget
 from faceguard.finder import FoundFace, find
 from faceguard.framing import Box, is_whole, shown
 from faceguard.listing import PhotoJob, list_photos
@@ -146,7 +146,7 @@ def _read(job: PhotoJob, name: str) -> Pixels:
 
 
 def _compare(named: PhotoCheck, original: Pixels, written: Pixels, bank: NoiseBank, row: int | None) -> PhotoCheck:
-    aligned = original.shape[:2] == (bank.size, bank.size)
+    aligned = crop_scaling(bank.size, *original.shape[:2]) is not None
     faces = [] if aligned else find(original)
     regions = [_region(face, bank.size, original) for face in faces]
     found = replace(named, face=_box(*regions[0]) if regions else None)
@@ -168,7 +168,7 @@ def _compare_sizes(
     (height, width), (high, wide) = original.shape[:2], written.shape[:2]
     sizes = f"It has {wide} x {high} pixels and the original {width} x {height}"
     part: Box | None = (0.0, 0.0, float(width), float(height))
-    if (height, width) == (bank.size, bank.size):  # a face that is cut out: no other is looked for
+    if crop_scaling(bank.size, height, width) is not None:  # a face that is cut out: no other is looked for
         seen, problem = list[FoundFace](), "it was cut or stretched"
         if abs(wide * height - high * width) > width + height:  # more than rounding both sides
             part = None
