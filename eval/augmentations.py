@@ -49,7 +49,8 @@ class _Mix(Countermeasure):
 
     def shares(self, x: Tensor) -> Tensor:
         """What each photo keeps of itself, B in [0, 1]."""
-        return torch.distributions.Beta(x.new_tensor(self.alpha), x.new_tensor(self.alpha)).sample((len(x),))
+        alpha = x.new_full((), self.alpha)
+        return torch.distributions.Beta(alpha, alpha, validate_args=False).sample((len(x),))  # to check waits for a GPU
 
     @staticmethod
     def labels(model: nn.Module, y: Tensor, partner: Tensor, share: Tensor) -> Tensor:

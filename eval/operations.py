@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from faceguard.gather import send
+
 Operation = Callable[[Tensor, Tensor], Tensor]  # levels and strengths of the photos that drew it: new levels
 
 NAMES = (
@@ -40,8 +42,8 @@ def operate(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     with torch.autocast(levels.device.type, enabled=False):  # half precision would miss pixels by some
         for drawn, apply in groups:
             if len(photos := drawn.nonzero().squeeze(1)):
-                where = photos.to(levels.device)
-                changed = apply(levels.index_select(0, where), strength[photos].to(levels.device).view(-1, 1, 1, 1))
+                where, how = send(photos, levels.device), send(strength[photos], levels.device)
+                changed = apply(levels.index_select(0, where), how.view(-1, 1, 1, 1))
                 result.index_copy_(0, where, changed)
     return result
 
@@ -60,7 +62,7 @@ def _move(levels: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     theta[:, 0, 1] = torch.where(across, shear, 0) - angle.sin()
     theta[:, 1, 0] = torch.where(down, shear, 0) + angle.sin()
     theta[:, 0, 2], theta[:, 1, 2] = torch.where(across, offset, 0), torch.where(down, offset, 0)
-    grid = F.affine_grid(theta.to(levels.device), [count, 3, size, size], align_corners=False)
+    grid = F.affine_grid(send(theta, levels.device), [count, 3, size, size], align_corners=False)
     return F.grid_sample(levels.float(), grid, mode="nearest", align_corners=False).to(torch.uint8)
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceguard.errors import FaceguardError
+from faceguard.gather import send
 
 
 def smooth(cells: Tensor, size: int) -> Tensor:
@@ -28,7 +29,7 @@ def place(patches: Tensor, size: int) -> Tensor:
     if side > size:
         raise FaceguardError(f"A patch of {side} pixels does not fit photos of {size}; choose a smaller patch.")
     reach, within = size - side + 1, torch.arange(side, device=patches.device)
-    rows, columns = (torch.randint(reach, (count, 1)).to(patches.device) + within for _ in range(2))
+    rows, columns = (send(torch.randint(reach, (count, 1)), patches.device) + within for _ in range(2))
     where = (rows[:, :, None] * size + columns[:, None, :]).view(count, 1, -1).expand(-1, channels, -1)
     noise = patches.new_zeros(count, channels, size * size).scatter(2, where, patches.flatten(2))
     return noise.view(count, channels, size, size)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from faceguard.device import make_fabric
+from eval.countermeasures import COUNTERMEASURES
+from faceguard.device import make_fabric, seeded
 from faceguard.errors import NoiseDidNotConverge
 from faceguard.evaluate import evaluate_identities
 from faceguard.generate import SourceModel, learn_bank
@@ -68,10 +69,27 @@ def test_training_waits_twice_an_epoch_however_many_batches_it_has(monkeypatch, 
         assert curve == train(photos, epochs)(make_fabric(device="cpu"), tiny_net())
 
 
+@pytest.mark.parametrize("name", ["cutout", "mixup", "cutmix"])
+def test_augmentations_wait_for_nothing(name):
+    x, y = torch.rand(6, 3, 8, 8), torch.arange(6) % 3
+    found = []
+    for place in (torch.device("cpu"), DEVICE):
+        with Waits() as counted:
+            network = build("resnet-18", identities=3, size=32, width=8, seed=0)
+            there = x.to(place), y.to(place)
+            counted.waits.clear()
+            with seeded(0, "augment"):
+                changed = COUNTERMEASURES[name].batch(network, *there)
+            assert counted.waits == []
+            found.append([part.cpu() for part in changed])
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
 FORMS = {
     "class-wise": {},
     "sample-wise": {"form": "sample-wise", "pgd_steps": 3},
     "cells": {"cells": 4},
+    "patch": {"patch": 4},
     "targeted": {"targeted": True},
 }
 
