@@ -93,13 +93,38 @@ def test_both_sides_of_the_training_make_the_same_passes(counted_passes, kind):
 
 def test_training_measures_recognizers_and_a_classifier_each_with_its_limit():
     tiny = [
-        replace(one, photos=4, batch_size=2, width=8) for one in (training.TRAININGS[0], *training.CLASSIFIERS.values())
+        replace(training.TRAININGS[device][which], photos=4, batch_size=2, width=8)
+        for device, which in (("cpu", 0), ("cpu", 2), ("cuda", 2))
     ]
     assert [(one.name, one.limit) for one in training.run(tiny, repetitions=1)] == [
         ("training, resnet-18", 1.1),
         ("training, resnet-18, 32 px", 1 / 0.9),
         ("training, resnet-18, 32 px", 1 / 0.9),
     ]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_each_device_is_measured_at_sizes_of_its_own(monkeypatch, device):
+    fabric = SimpleNamespace(device=SimpleNamespace(type=device))
+    measured = []
+    for module, sides in ((generation, ("one_round", "bare_round")), (training, ("one_epoch", "bare_epoch"))):
+        monkeypatch.setattr(module, "make_fabric", lambda **_: fabric)
+        for side in sides:
+            monkeypatch.setattr(module, side, lambda size, *_: measured.append(size) or (lambda: None))
+    monkeypatch.setattr(generation, "effect", lambda *_: {})
+    monkeypatch.setattr(generation, "fastest_precision", lambda: "fp32")
+    generation.run(repetitions=1)
+    training.run(repetitions=1)
+    expected = [*generation.NETWORKS[device], *training.TRAININGS[device]]
+    assert list(dict.fromkeys(measured)) == expected
+    assert all(one.photos % one.batch_size == 0 for one in expected)
+
+
+def test_a_gpu_is_given_more_to_do():
+    for sizes in (generation.NETWORKS, training.TRAININGS):
+        for here, there in zip(sizes["cpu"], sizes["cuda"], strict=True):
+            assert there.photos > 10 * here.photos or there.photos == 10240
+            assert there.batch_size >= here.batch_size
 
 
 def test_generation_compares_with_the_bare_passes(monkeypatch):
