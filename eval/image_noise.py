@@ -22,7 +22,7 @@ from eval.penalty import penalized
 from faceguard.bank import NoiseBank, make_bank
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError
-from faceguard.faces import add_levels
+from faceguard.faces import add_levels, level_budget
 from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round, Solve, generate, pgd, random_noise
 from faceguard.smooth import place
@@ -158,7 +158,7 @@ def put(photos: Faces, chosen: NDArray[np.int64], layers: Sequence[tuple[NoiseBa
     Of several ``layers`` of noise the sum is taken, clipped to the first one's epsilon. Raises DataError when a photo, or its
     class, has no row in a bank.
     """
-    pixels, limit = photos.pixels.copy(), round(255 * layers[0][0].epsilon)
+    pixels, limit = photos.pixels.copy(), level_budget(layers[0][0].epsilon)
     rows = [rows_for(photos.take(chosen), bank, noise) for bank, noise in layers]
     for part in np.array_split(np.arange(len(chosen)), max(1, len(chosen) // PART)):
         if len(part):

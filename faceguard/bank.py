@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from faceguard.errors import BankError
+from faceguard.faces import level_budget
 from faceguard.noise import Form
 from faceguard.noise_store import to_levels
 from faceguard.outputs import replacing
@@ -96,7 +97,7 @@ class NoiseBank:
         ``original`` does as the authors' public code, to explain its numbers: negative noise is dropped, the rest cut off
         after the point instead of rounded.
         """
-        limit = round(255 * self.epsilon)
+        limit = level_budget(self.epsilon)
         exact = self.delta(rows).mul_(255)
         whole = exact.clamp_(min=0).floor_() if original else exact.round_()
         return whole.clamp_(-limit, limit).to(torch.int16).movedim(-3, -1).contiguous().numpy()

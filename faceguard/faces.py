@@ -4,10 +4,11 @@ H x W photo, S crop size. The alignment is the similarity that carries a face's 
 corners) onto the template of ArcFace (Deng et al. 2019) in the least-squares sense (Umeyama 1991). In complex numbers,
 z = x + iy, it is w = a z + b: |a| is the scale, arg a the rotation, b the shift, and the problem is linear in a and b.
 
-    levels = round(255 * delta), held to +-round(255 * epsilon)
+    levels = round(255 * delta), held to +-floor(255 * epsilon)
     protected = clip(photo + levels, 0, 255)                       whole numbers, so the budget holds exactly
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -132,7 +133,7 @@ def paste(delta: NDArray[np.float32], matrix: NDArray[np.float64], height: int, 
 
 
 def noise_levels(delta: NDArray[np.floating], epsilon: float) -> NDArray[np.int16]:
-    """``delta`` in whole levels of 255, never beyond round(255 * epsilon); any shape."""
+    """``delta`` in whole levels of 255, never beyond `level_budget`; any shape."""
     limit = level_budget(epsilon)
     levels: NDArray[np.int16] = np.clip(np.rint(delta * 255), -limit, limit).astype(np.int16)
     return levels
@@ -144,8 +145,8 @@ def add_levels(pixels: NDArray[np.uint8], levels: NDArray[np.integer]) -> NDArra
 
 
 def level_budget(epsilon: float) -> int:
-    """The largest change of a pixel, in levels of 255."""
-    return round(255 * epsilon)
+    """The largest change of a pixel, in whole levels of 255: never more than ``epsilon``, whose error it forgives."""
+    return math.floor(255 * epsilon + 1e-6)
 
 
 def add_to_faces(

@@ -20,6 +20,7 @@ from faceguard.faces import (
     alignment,
     crop,
     crop_side,
+    level_budget,
     noise_levels,
     paste,
     unusable,
@@ -125,17 +126,17 @@ def test_smooth_noise_survives_pasting_and_cropping_again(scale: float) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     matrices=st.lists(similarities, min_size=1, max_size=3),
-    levels=st.integers(1, 32),
+    levels=st.one_of(st.integers(1, 32), st.floats(1, 32)),
     height=st.integers(1, 60),
     width=st.integers(1, 60),
 )
 def test_no_pixel_leaves_the_budget_and_none_outside_the_faces_changes(
-    matrices: list[np.ndarray], levels: int, height: int, width: int
+    matrices: list[np.ndarray], levels: float, height: int, width: int
 ) -> None:
     epsilon = levels / 255
     pixels = random_pixels(height, width)
     changed = add_to_faces(pixels, matrices, random_delta(epsilon), epsilon)
-    assert np.abs(changed.astype(int) - pixels).max(initial=0) <= round(255 * epsilon)
+    assert np.abs(changed.astype(int) - pixels).max(initial=0) <= levels + 1e-6
     outside = ~np.logical_or.reduce([reach(matrix, height, width) for matrix in matrices])
     assert np.array_equal(changed[outside], pixels[outside])
 
@@ -235,3 +236,8 @@ def test_a_face_of_fewer_than_twenty_pixels_is_too_small() -> None:
 @pytest.mark.parametrize(("side", "size"), [(33, 112), (112, 112), (250, 64)])
 def test_the_side_of_a_crop_is_counted_in_pixels_of_the_photo(side: int, size: int) -> None:
     assert crop_side(alignment(face_at(100, 50, side).landmarks, size), size) == pytest.approx(side, rel=1e-5)
+
+
+def test_the_budget_is_in_whole_levels_and_never_more_than_epsilon() -> None:
+    assert [level_budget(levels / 255) for levels in (1.5, 2.5, 1.999)] == [1, 2, 1]
+    assert [level_budget(levels / 255) for levels in range(256)] == list(range(256))
