@@ -4,6 +4,7 @@ N photos, S face size. What is done with a picture depends on its shape alone:
 
     square, 20 to 160 px a side       an aligned crop already (112 px is ArcFace's own): resized
     178 x 218                         an aligned CelebA photo: one fixed similarity, see CELEBA_LANDMARKS
+    smaller                           refused: it shows too little of a face
     anything else                     its largest face is found and aligned on its five landmarks
 
 Crops are cut at 112 px or more and averaged down to S, so that small faces come without aliasing.
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceguard import face_cache, faces, journal, readers
-from faceguard.errors import NothingReadError
+from faceguard.errors import NothingReadError, PhotoError
 from faceguard.identities import Faces, Failure
 from faceguard.journal import Journal
 from faceguard.readers.record import Record, decode_image
@@ -102,11 +103,14 @@ def _spelled(to_picture: ToPicture | None) -> str:
 
 
 def to_face(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The ``size`` x ``size`` x 3 face of an H x W x 3 picture, by the rule above; PhotoError when no face is found."""
+    """The ``size`` x ``size`` x 3 face of an H x W x 3 picture, by the rule above; PhotoError when it has none."""
     height, width = pixels.shape[:2]
     crop_size = max(size, TEMPLATE_SIZE)
     if faces.crop_scaling(size, height, width) is not None:
         return resize(pixels, size)
+    if min(height, width) < min(faces.SMALLEST_WIDTH, size):
+        least = f"{faces.SMALLEST_WIDTH} pixels a side are the least"
+        raise PhotoError(f"This picture of {width} x {height} pixels is too small to show a face; {least}.")
     if (height, width) == CELEBA_SHAPE:
         return resize(faces.crop(pixels, _celeba_alignment(crop_size), crop_size), size)
     return resize(faces.align_photo(pixels, crop_size), size)

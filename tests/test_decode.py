@@ -46,7 +46,7 @@ def test_shrinking_averages_and_growing_keeps_levels_between_their_neighbours() 
 @pytest.mark.parametrize(
     ("height", "width", "searched"),
     [
-        (19, 19, True),
+        (20, 21, True),
         (20, 20, False),
         (160, 160, False),
         (161, 161, True),
@@ -68,6 +68,14 @@ def test_only_small_squares_and_celebas_shape_are_taken_as_aligned(
     for size in (64, 112, 160):
         assert decode.to_face(constant(1, height, width), size).shape == (size, size, 3)
     assert sizes == ([112, 112, 160] if searched else [])
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (10, 10), (19, 19), (400, 19), (19, 200)])
+def test_a_picture_too_small_for_a_face_is_a_failure_with_a_reason(height: int, width: int) -> None:
+    sizes = {"Ann": (32, 32), "Bo": (height, width)}
+    loaded = decode.load_records([Record(name, name, partial(constant, 1, *sizes[name])) for name in sizes], size=32)
+    assert (loaded.names, loaded.failures[0].key) == (("Ann",), "Bo")
+    assert f"picture of {width} x {height} pixels is too small to show a face; 20 " in loaded.failures[0].reason
 
 
 def test_a_picture_without_a_face_is_a_failure_with_the_finders_reason(monkeypatch: pytest.MonkeyPatch) -> None:
