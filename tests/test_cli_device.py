@@ -62,9 +62,9 @@ class Still:
 def test_lfws_faces_go_to_the_device_with_a_network_and_stay_here_with_an_onnx_file(tmp_path):
     pairs = read_pairs(write_lfw(tmp_path / "lfw"), None)
     network = build("resnet-18", identities=2, size=32, width=8, seed=0).eval()
-    expected, _ = verify_lfw(network, pairs, seed=0)
+    expected, *_ = verify_lfw(network, pairs, seed=0)
     with Waits():
-        found, _ = verify_lfw(network, pairs, seed=0, device=DEVICE)
+        found, *_ = verify_lfw(network, pairs, seed=0, device=DEVICE)
         verify_lfw(Still(), pairs, seed=0, device=DEVICE)
         assert all(isinstance(weight.data, Remote) for weight in network.parameters())
     assert found.to_json() == expected.to_json()

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,18 @@ from faceguard.recognizer import OnnxRecognizer, build
 from faceguard.runs import save_run
 from faceguard.train import TrainSettings
 
-KEYS = {"pairs", "impostors", "missing", "missing_images", "auc", "eer", "accuracy", "tar_at_far", "ci95"}
+KEYS = {
+    "pairs",
+    "impostors",
+    "missing",
+    "missing_images",
+    "damaged_images",
+    "auc",
+    "eer",
+    "accuracy",
+    "tar_at_far",
+    "ci95",
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +102,18 @@ def test_absent_and_corrupt_images_take_their_pairs_out_and_are_listed(capsys, t
     found = result(tmp_path / "out")
     assert (found["pairs"], found["missing"]) == (4, 4)
     assert found["missing_images"] == ["P_0_0002", "P_3/P_3_0001.png"]
+    assert found["damaged_images"].keys() == {"P_3/P_3_0001.png"}
+    assert found["damaged_images"]["P_3/P_3_0001.png"].endswith(".")
     assert err == "4 pairs left out: 2 images are absent or unreadable: P_0_0002, P_3/P_3_0001.png.\n"
     assert "4 pairs" in out
+
+
+def test_photos_of_few_people_leave_pairs_of_one_kind_and_the_lacking_ones_are_counted(capsys, tmp_path, model):
+    lfw = write_lfw(tmp_path / "lfw")
+    for person in (1, 2, 3):
+        shutil.rmtree(lfw / f"P_{person}")
+    said = fail(capsys, "eval-lfw", model, "--lfw", lfw, "--out", tmp_path / "out")
+    assert said.startswith("7 of 8 pairs lack a readable photo, and the 1 that are left are all genuine pairs")
 
 
 def test_pairs_of_one_fold_are_judged_without_ten_fold_accuracy(capsys, tmp_path, model):
