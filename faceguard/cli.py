@@ -157,14 +157,14 @@ def train(
             finished = train_run(
                 fabric,
                 training,
-                progress=lambda done: advance("epochs", epochs, terminal.epoch_line(done), done.number),
+                progress=lambda done: advance("epochs", epochs, terminal.training_line(done), done.number),
                 reading=partial(terminal.advance_read, advance),
             )
     else:  # a bar cannot be sent to other processes
         finished = launch(fabric, train_run, training, progress=terminal.say_epoch)
     if finished is None:  # one of torchrun's processes that are not the first
         return
-    terminal.say(f"{out}: {terminal.epoch_line(finished.curve[-1])} after {len(finished.curve)} epochs.")
+    terminal.say_trained(out, finished.curve)
     terminal.list_left_out(finished.failures)
 
 

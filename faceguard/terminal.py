@@ -132,7 +132,7 @@ def list_left_out(failures: Sequence["Failure"]) -> None:
 
 def say_epoch(epoch: "Epoch") -> None:
     """An epoch on a line of its own, where there is no bar."""
-    say(f"epoch {epoch.number}: {epoch_line(epoch)}")
+    say(f"epoch {epoch.number}: {training_line(epoch)}")
 
 
 def epoch_line(epoch: "Epoch") -> str:
@@ -148,6 +148,21 @@ def groups_table(result: Any) -> Table:
         found = (f"{numbers[key]:.3f}" if key in numbers else "" for key in ("rank1", "auc", "eer"))
         table.add_row(group, str(numbers["photos"]), *found)
     return table
+
+
+def training_line(epoch: "Epoch") -> str:
+    """One line on an epoch of a run, whose held-out photos are the only ones that are measured."""
+    return epoch_line(epoch).replace(", all ", ", held out ")
+
+
+def say_trained(out: Path, curve: Sequence["Epoch"]) -> None:
+    """How a run ended, and what its accuracy does not say."""
+    last = training_line(curve[-1]).replace(", held out ", ", held out of this folder ")
+    say(f"{out}: {last} after {len(curve)} epochs.")
+    if curve[-1].measured:
+        say(
+            "Held-out photos carry noise where the folder's do; faceguard eval-identities on clean photos says what it did."
+        )
 
 
 def say_held_out(result: Any) -> None:

@@ -57,6 +57,14 @@ def test_a_fifth_of_every_identitys_photos_is_held_out(trained, faces):
     assert set(photos) < {f"{path.parent.name}/{path.stem}" for path in faces.rglob("*.png")}
 
 
+@pytest.mark.parametrize("share", [0, 0.2])
+def test_the_accuracy_is_said_to_be_of_the_folder_itself_and_not_what_noise_did(capsys, tmp_path, faces, share):
+    out = succeed(capsys, "train", faces, "--out", tmp_path, "--hold-out", share, *TINY)
+    last = out[out.index(f"{tmp_path}: loss") :]
+    assert (", held out of this folder " in last) == ("eval-identities on clean photos" in last) == bool(share)
+    assert ", all " not in out
+
+
 def test_nothing_is_held_out_when_asked(capsys, tmp_path, faces):
     succeed(capsys, "train", faces, "--out", tmp_path, "--hold-out", 0, *TINY)
     assert len(about(tmp_path)["trained_on"]) == 30
