@@ -28,7 +28,7 @@ def test_a_study_writes_its_report_and_trains_every_cell_once(tmp_path, study, t
     found = result(tmp_path)
     (condition,) = found["conditions"]
     assert (condition["name"], condition["seeds"], condition["protected"]) == (NAME, [0, 1], 2)
-    assert tuple(condition["arms"]) == tuple(sorted(ARMS))
+    assert tuple(condition["arms"]) == ARMS
     for arm in condition["arms"].values():
         assert arm["recognition"].keys() == {"protected", "others"}
         assert len(arm["recognition"]["others"]["last"]["seeds"]) == 2

@@ -136,7 +136,8 @@ def test_every_number_stands_with_its_interval(page, conditions):
                 found = [*arm["recognition"][group].values(), verified["auc"], verified["eer"]]
                 for estimate in found:
                     mark = " \N{LOZENGE}" if estimate["over"] == "identities" else ""
-                    assert f"{estimate['mean']:.3f} {estimate['low']:.3f} to {estimate['high']:.3f}{mark}" in page.text
+                    ends = f" {estimate['low']:.3f} to {estimate['high']:.3f}{mark}" if estimate["over"] else ""
+                    assert f"{estimate['mean']:.3f}{ends}" in page.text
                 assert (
                     f"{verified['tar_at_far']['0.001']['mean']:.3f}" in page.text
                 )  # too few impostors for an interval
@@ -158,10 +159,11 @@ def test_many_conditions_show_the_curves_of_the_worst_and_unfold_the_others(tmp_
     assert found.by_tag["summary"] == ["The other 3"] * 2
 
 
-def test_the_same_files_give_the_same_bytes_in_whatever_order_they_hold_things(conditions, tmp_path):
+def test_the_same_files_give_the_same_bytes_in_whatever_order_they_hold_all_but_claims(conditions, tmp_path):
     result = result_of(*conditions, pictures=[picture()])
     first = write(tmp_path, result).source
     backwards = json.loads(json.dumps(result), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    backwards["expectations"] = result["expectations"]
     (tmp_path / "result.json").write_text(json.dumps(backwards))
     assert write_report(tmp_path).read_text(encoding="utf-8") == first
     assert not list(tmp_path.glob("*.tmp")) and str(tmp_path) not in first
