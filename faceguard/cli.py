@@ -157,7 +157,9 @@ def train(
             finished = train_run(
                 fabric,
                 training,
-                progress=lambda done: advance("epochs", epochs, terminal.training_line(done), done.number),
+                progress=lambda done: advance(
+                    "epochs", epochs, terminal.epoch_line(done, terminal.HELD_OUT), done.number
+                ),
                 reading=partial(terminal.advance_read, advance),
             )
     else:  # a bar cannot be sent to other processes

@@ -41,6 +41,7 @@ class _Console(Console):
 
 
 console, errors = _Console(), _Console(stderr=True)
+HELD_OUT = "held out"  # what a training's line calls the photos that it measures
 # What a system says of names, permissions and disks: no bug, wherever it is met first.
 _REFUSALS = {"EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EROFS", "ENOSPC", "EFBIG"}
 _made: ContextVar[list[Path]] = ContextVar("folders that the command under way makes, the innermost first")
@@ -132,12 +133,13 @@ def list_left_out(failures: Sequence["Failure"]) -> None:
 
 def say_epoch(epoch: "Epoch") -> None:
     """An epoch on a line of its own, where there is no bar."""
-    say(f"epoch {epoch.number}: {training_line(epoch)}")
+    say(f"epoch {epoch.number}: {epoch_line(epoch, HELD_OUT)}")
 
 
-def epoch_line(epoch: "Epoch") -> str:
-    """One line on an epoch."""
-    measured = "".join(f", {name} {value:.2f}" for name, value in epoch.measured.items())
+def epoch_line(epoch: "Epoch", of_all: str = "all") -> str:
+    """One line on an epoch; ``of_all`` is what it calls the group of all photos that were measured."""
+    named = ((of_all if name == "all" else name, value) for name, value in epoch.measured.items())
+    measured = "".join(f", {name} {value:.2f}" for name, value in named)
     return f"loss {epoch.loss:.3f}, training accuracy {epoch.accuracy:.2f}{measured}"
 
 
@@ -150,14 +152,9 @@ def groups_table(result: Any) -> Table:
     return table
 
 
-def training_line(epoch: "Epoch") -> str:
-    """One line on an epoch of a run, whose held-out photos are the only ones that are measured."""
-    return epoch_line(epoch).replace(", all ", ", held out ")
-
-
 def say_trained(out: Path, curve: Sequence["Epoch"]) -> None:
     """How a run ended, and what its accuracy does not say."""
-    last = training_line(curve[-1]).replace(", held out ", ", held out of this folder ")
+    last = epoch_line(curve[-1], of_all="held out of this folder")
     say(f"{out}: {last} after {len(curve)} epochs.")
     if curve[-1].measured:
         say(

@@ -133,14 +133,12 @@ def test_every_number_stands_with_its_interval(page, conditions):
         for arm in condition["arms"].values():
             for group in arm["recognition"]:
                 verified = arm["verification"][group]
-                found = [*arm["recognition"][group].values(), verified["auc"], verified["eer"]]
-                for estimate in found:
+                for estimate in (*arm["recognition"][group].values(), verified["auc"], verified["eer"]):
                     mark = " \N{LOZENGE}" if estimate["over"] == "identities" else ""
                     ends = f" {estimate['low']:.3f} to {estimate['high']:.3f}{mark}" if estimate["over"] else ""
                     assert f"{estimate['mean']:.3f}{ends}" in page.text
-                assert (
-                    f"{verified['tar_at_far']['0.001']['mean']:.3f}" in page.text
-                )  # too few impostors for an interval
+                tar = verified["tar_at_far"]["0.001"]["mean"]  # too few impostors for an interval
+                assert f"{tar:.3f}" in page.text
 
 
 def test_every_arm_and_group_has_its_curves_inside_the_picture(page, conditions):
