@@ -53,7 +53,9 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
     if len(absent) == len(study.runs):
         raise DataError(" ".join(missing.values()))
     if not runs:
-        raise DataError(f"Not one run of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
+        raise DataError(
+            f"Not one run of {plan.recipe.stem} has all its cells; run it without --judge, which says what fails."
+        )
     claims = expectations(study, runs, absent) | cost_expectations(study, runs, absent)
     result = {
         "title": plan.recipe.stem,

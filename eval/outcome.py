@@ -46,7 +46,9 @@ def conclude_study(plan: Plan, *, read_only: bool = False) -> Json:
         run.append(condition)
         spent |= took
     if not run:
-        raise DataError(f"Not one condition of {plan.recipe.stem} has all its cells; run the recipe without --judge.")
+        raise DataError(
+            f"Not one condition of {plan.recipe.stem} has all its cells; run it without --judge, which says what fails."
+        )
     adversaries, countermeasures = {c.adversary for c in run}, {c.countermeasure for c in run}
     not_run += [name for name in contenders(plan.scale) if name not in adversaries]
     not_run += [name for name in COUNTERMEASURES if name not in countermeasures]

@@ -150,9 +150,13 @@ def _held_out(run: Run, faces: Faces) -> Faces:
 
 
 def _refuse_moved(run: Run, photos: Sequence[str]) -> None:
-    """Raise DataError when ``photos``, none of them trained on, have the people and the file names of such in other folders."""
+    """Raise DataError when ``photos``, none of them trained on, have the people and the file names of such at another depth.
+
+    At the same depth they are another video's frames, or another day's photos.
+    """
     trained_on = {_ends(photo): photo for photo in sorted(run.trained_on, reverse=True)}
-    alike = [photo for photo in photos if _ends(photo) in trained_on]
+    named = [photo for photo in photos if _ends(photo) in trained_on]
+    alike = [photo for photo in named if photo.count("/") != trained_on[_ends(photo)].count("/")]
     if alike:
         raise DataError(
             f"{len(alike)} of these {len(photos)} photos have the names of photos that were trained on, in other folders (here"

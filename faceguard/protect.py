@@ -27,6 +27,11 @@ from faceguard.quality import Quality, quality
 from faceguard.survival import noise_kept, weakness
 
 Which = Literal["largest", "all"]
+LEAST_CUT_OUT = 0.75  # of its side an aligned crop's face takes; a head and shoulders take half
+NOT_CUT_OUT = (
+    "So small a square counts as a face that is cut out already, and the noise covers all of it; this one shows more than a face,"
+    " and who looks for the face in it finds next to no noise there. Use a larger picture."
+)
 Existing = Literal["refuse", "match", "altered", "replace"]  # a file that already has the name: see protect_photo
 
 
@@ -159,8 +164,18 @@ def _warnings(
     turned = "It was gray and its noise has colours; whoever turns it gray again takes most of the noise away."
     noted = [unprotected] * (others > 0 and how.faces == "largest") + [frail] * (bool(small) and not aligned)
     noted += [little] if (little := weakness(kept)) else []
+    noted += [NOT_CUT_OUT] if _shows_more(original.pixels, how.bank.size) else []
     of_file = [note for note in original.notes if how.keep_metadata or note != photo.EXIF_LOST]
     return [*noted, *[turned] * gray, *of_file]
+
+
+def _shows_more(pixels: NDArray[np.uint8], size: int) -> bool:
+    """Whether a picture that counts as an aligned crop of another size than the bank's shows a face much smaller than that."""
+    height, width = pixels.shape[:2]
+    if width == size or crop_scaling(size, height, width) is None:
+        return False
+    found = find(pixels)
+    return bool(found) and crop_side(alignment(found[0].landmarks, size), size) < LEAST_CUT_OUT * width
 
 
 def _measure(original: NDArray[np.uint8], written: NDArray[np.uint8], path: Path, how: Protection) -> Quality:

@@ -123,7 +123,7 @@ def test_each_device_is_measured_at_sizes_of_its_own(monkeypatch, device):
 def test_a_gpu_is_given_more_to_do():
     for sizes in (generation.NETWORKS, training.TRAININGS):
         for here, there in zip(sizes["cpu"], sizes["cuda"], strict=True):
-            assert there.photos > 10 * here.photos or there.photos == 10240
+            assert there.photos >= 10 * here.photos
             assert there.batch_size >= here.batch_size
 
 

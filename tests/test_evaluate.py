@@ -202,6 +202,8 @@ def test_photos_of_one_name_in_two_folders_of_a_person_are_two_photos(tmp_path):
     keys = [f"{name}/video {i}/{frame}.jpg" for name in NAMES for i in range(2) for frame in range(2)]
     run = a_run({photo_id(key.split("/")[0], key) for key in keys if "video 0" in key})
     assert evaluate_identities(run, faces(keys), tmp_path, seed=0)["groups"]["all"]["photos"] == 4
+    other = faces([key for key in keys if "video 1" in key])
+    assert evaluate_identities(run, other, tmp_path, seed=0)["groups"]["all"]["photos"] == 4
 
 
 @pytest.mark.parametrize("deeper", [True, False])

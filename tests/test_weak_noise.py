@@ -9,12 +9,13 @@ import torch
 from commands import coarse_bank, run
 from PIL import Image
 
+from faceguard import decode
 from faceguard.batch import protect_photos
 from faceguard.check import check_photos
 from faceguard.listing import list_photos
 from faceguard.protect import Protection
 from faceguard.survival import LITTLE, published, weakness
-from tests.test_protect import make_bank, save
+from tests.test_protect import face, make_bank, save
 
 SCENE = np.asarray(skimage.data.astronaut())[:300, 80:380]
 WORDS = "is found in the face"
@@ -35,6 +36,18 @@ def test_protect_notes_it(tmp_path: Path, little: bool) -> None:
     ).results
     assert result.status == "protected" and result.noise_kept is not None
     assert (result.noise_kept < LITTLE, WORDS in str(result.reason)) == (little, little)
+
+
+@pytest.mark.parametrize(("side", "noted"), [(150, True), (128, True), (161, False)])
+def test_protect_notes_a_small_square_that_is_no_face_cut_out(tmp_path: Path, side: int, noted: bool) -> None:
+    Image.fromarray(decode.resize(SCENE, side)).save(tmp_path / "me.png")
+    Image.fromarray(decode.resize(face(), side)).save(tmp_path / "face.png")
+    for name, expected in (("me", noted), ("face", False)):
+        job = list_photos(tmp_path / f"{name}.png", "anna")
+        (result,) = protect_photos(
+            job, tmp_path / f"{name}-out", Protection(bank=make_bank()), rows={"anna": 1}
+        ).results
+        assert ("counts as a face that is cut out already" in str(result.reason)) == expected
 
 
 def weaken(path: Path, before: np.ndarray) -> None:
