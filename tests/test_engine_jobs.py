@@ -74,18 +74,23 @@ def test_two_commands_at_once_share_the_work_and_find_what_one_would(recipe, dat
     assert results[0] == results[1]
 
 
+def finished(out):
+    """The cells that are whole, and when each was written; one that is being written has another name."""
+    paths = (path for path in (out / "cells").glob("*.npz") if "tmp" not in path.name)
+    return {path.name: path.stat().st_mtime_ns for path in paths}
+
+
 def test_a_killed_sweep_goes_on_without_repeating_a_finished_cell(recipe, data, tmp_path):
     out = tmp_path / "runs"
     sweep = subprocess.Popen(command(recipe, data, out), cwd=ROOT)
     until = time.monotonic() + 240
-    while not list((out / "cells").glob("*.npz")) and sweep.poll() is None and time.monotonic() < until:
+    while not finished(out) and sweep.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     sweep.send_signal(signal.SIGKILL)
     sweep.wait()
-    before = {path.name: path.stat().st_mtime_ns for path in (out / "cells").glob("*.npz") if "tmp" not in path.name}
-    assert before
+    assert (before := finished(out))
     subprocess.run(command(recipe, data, out), cwd=ROOT, check=True)
-    after = {path.name: path.stat().st_mtime_ns for path in (out / "cells").glob("*.npz") if "tmp" not in path.name}
+    after = finished(out)
     assert len(after) == 3
     assert before.items() <= after.items()
     assert len(json.loads((out / "tiny" / "result.json").read_text())["conditions"]) == 1
