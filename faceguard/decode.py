@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from faceguard import face_cache, faces, journal, readers
 from faceguard.errors import NothingReadError, PhotoError
+from faceguard.faces import TEMPLATE_SIZE
 from faceguard.identities import Faces, Failure
 from faceguard.journal import Journal
 from faceguard.readers.record import Record, decode_image
@@ -29,7 +30,6 @@ from faceguard.reading import Progress, read_each
 
 __all__ = ["decode_image", "load_faces", "load_records", "resize_faces", "to_face"]
 
-TEMPLATE_SIZE = 112  # pixels a side of ArcFace's crop
 CELEBA_SHAPE = (218, 178)
 # Eyes, nose tip and mouth corners (x, y) in an aligned CelebA photo: the median over the 2,629 of 2,640 photos of 100
 # identities in which facenet-pytorch's MTCNN finds a face. CelebA was aligned on other points, so five points do not fit

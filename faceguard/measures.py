@@ -21,7 +21,7 @@ from faceguard.errors import DataError
 from faceguard.identification import REPLICATES, Groups
 from faceguard.identities import Faces
 from faceguard.intervals import band_over_identities, estimate, over_identities, reach
-from faceguard.ranking import Bools, Floats, Indices, rank
+from faceguard.ranking import Bools, Floats, Indices, numbered, rank
 from faceguard.readers.lfw import LfwPairs
 from faceguard.verification import FAR_TARGETS, FEWEST_IDENTITIES, Verification, all_pairs, verify
 
@@ -204,7 +204,7 @@ def _band(found: Sequence[Verification], scored: _Scored, seed: int) -> dict[str
         half = reach(heights)
         ends = np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
     elif scored.identities is not None:
-        ends = _drawn_band(scored, grid, seed)
+        ends = _drawn_band(scored, scored.identities, grid, seed)
     low, high = ends or ([], [])
     columns = {"far": grid, "tar": mean, "low": low, "high": high}
     return {
@@ -213,22 +213,23 @@ def _band(found: Sequence[Verification], scored: _Scored, seed: int) -> dict[str
     }
 
 
-def _drawn_band(scored: _Scored, grid: Floats, seed: int) -> tuple[Floats, Floats] | None:
+def _drawn_band(
+    scored: _Scored, identities: tuple[NDArray[Any], NDArray[Any]], grid: Floats, seed: int
+) -> tuple[Floats, Floats] | None:
     """The bootstrap of ``verification.bootstrap``, replicate by replicate, of whole curves."""
     ranking = rank(scored.scores[0], scored.genuine)
-    names, number = np.unique(np.concatenate(scored.identities or ()), return_inverse=True)
-    first, second = (side[ranking.order] for side in np.split(number, 2))
-    if len(names) < FEWEST_IDENTITIES:
+    first, second, count = numbered(*identities, ranking.order, ranking.genuine)
+    if count < FEWEST_IDENTITIES:
         return None
-    second = np.where(ranking.genuine, len(names), second)
+    second = np.where(ranking.genuine, count, second)
     random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     drawn: list[Floats] = []
     for _ in range(REPLICATES):
-        times = np.append(np.bincount(random.integers(len(names), size=len(names)), minlength=len(names)), 1.0)
+        times = np.append(np.bincount(random.integers(count, size=count), minlength=count), 1.0)
         curve = ranking.curve(times[first] * times[second])
         if curve is not None:
             drawn.append(_heights(*curve, grid))
-    return band_over_identities(np.array(drawn), len(names))
+    return band_over_identities(np.array(drawn), count)
 
 
 def _heights(far: Floats, tar: Floats, grid: Floats) -> Floats:

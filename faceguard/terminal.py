@@ -200,16 +200,19 @@ def lfw_table(result: Any) -> Table:
     for key, value in numbers.items():
         table.add_row(key.upper() if len(key) == 3 else key, f"{value:.4f}", _interval(intervals.get(key)))
     for far, value in result["tar_at_far"].items():
-        measured = float(far) * result["impostors"] >= 1
-        ends = _interval(intervals.get("tar_at_far", {}).get(far)) if measured else "not measured: see below"
+        finer = far in _unmeasured(result)
+        ends = "not measured: see below" if finer else _interval(intervals.get("tar_at_far", {}).get(far))
         table.add_row(f"TAR at FAR {far}", f"{value:.4f}", ends)
     return table
 
 
+def _unmeasured(result: Any) -> list[str]:
+    return [far for far in result["tar_at_far"] if float(far) * result["impostors"] < 1]
+
+
 def say_unmeasured(result: Any) -> None:
     """Which FAR is finer than the impostor pairs can show, where there is one."""
-    finer = [far for far in result["tar_at_far"] if float(far) * result["impostors"] < 1]
-    if finer:
+    if finer := _unmeasured(result):
         say(
             f"{result['impostors']} impostor pairs cannot show a FAR of {' or '.join(finer)}: the TAR there is that without"
             " any false accept."

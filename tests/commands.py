@@ -49,6 +49,14 @@ def mistype(capsys, *words):
     return err
 
 
+def train_once(faces, out, *words):
+    """The folder ``out`` of a run of ``faceguard train`` on the folder ``faces``."""
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in ("train", faces, "--out", out, *words)])
+    assert not left.value.code
+    return out
+
+
 def write_faces(folder, *, identities=3, photos=4, size=112, seed=0, suffix=".png"):
     """A folder per identity with synthetic photos."""
     faces = synthetic_faces(identities, photos, size=size, seed=seed)

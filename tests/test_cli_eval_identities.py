@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from commands import ON_CPU, coarse_bank, fail, run, succeed, write_corrupt, write_faces
+from commands import ON_CPU, coarse_bank, fail, run, succeed, train_once, write_corrupt, write_faces
 
 TINY = ("--model", "resnet-18", "--size", 32, "--epochs", 1, *ON_CPU)
 
@@ -16,13 +16,7 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, faces):
-    from faceguard.cli import main
-
-    out = tmp_path_factory.mktemp("run")
-    with pytest.raises(SystemExit) as left:
-        main([str(word) for word in ("train", faces, "--out", out, *TINY)])
-    assert not left.value.code
-    return out
+    return train_once(faces, tmp_path_factory.mktemp("run"), *TINY)
 
 
 def test_held_out_photos_are_judged_and_those_trained_on_are_left_out(capsys, tmp_path, faces, trained):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from commands import ON_CPU, fail, interrupt_after, run, succeed, write_corrupt, write_faces
+from commands import ON_CPU, fail, interrupt_after, run, succeed, train_once, write_corrupt, write_faces
 
 import faceguard.runs
 import faceguard.train
@@ -22,13 +22,7 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, faces):
-    from faceguard.cli import main
-
-    out = tmp_path_factory.mktemp("run")
-    with pytest.raises(SystemExit) as left:
-        main([str(word) for word in ("train", faces, "--out", out, *TINY)])
-    assert not left.value.code
-    return out
+    return train_once(faces, tmp_path_factory.mktemp("run"), *TINY)
 
 
 def about(folder):
