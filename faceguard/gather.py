@@ -37,6 +37,16 @@ class Numbers(NamedTuple):
             return table.index_select(0, self.there)
         return fetch(table, self.here, self.there.device)
 
+    def means(self, values: Tensor) -> tuple["Numbers", Tensor]:
+        """The numbers that there are, and each one's mean of B values that lie on the device; which there are, the CPU knows."""
+        different, place, count = self.here.unique(return_inverse=True, return_counts=True)
+        if len(different) == len(self.here):
+            return self, values.clone()
+        device, shape = values.device, values.shape[1:]
+        total = values.new_zeros(len(different), *shape).index_add_(0, send(place, device), values)
+        mean = total.div_(send(count, device).view(-1, *[1] * len(shape)))
+        return Numbers(different, send(different, device)), mean
+
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on ``device``, itself if it lies there; from the CPU without waiting, for what is to be sent is set aside."""
@@ -58,11 +68,3 @@ def fetch(table: Tensor, numbers: Tensor, device: torch.device) -> Tensor:
     shape = (len(numbers), *table.shape[1:])
     entries = torch.empty(shape, dtype=table.dtype, pin_memory=device.type == "cuda")
     return send(torch.index_select(table, 0, numbers, out=entries), device)
-
-
-def mean_of_equals(numbers: Tensor, values: Tensor) -> Tensor:
-    """For each of B values, B x ..., the mean of all whose number (B) is the same; which there are need not be asked."""
-    same = numbers[:, None] == numbers
-    first, count = (send(found, values.device) for found in (same.long().argmax(1), same.sum(1)))
-    total = torch.zeros_like(values, memory_format=torch.contiguous_format).index_add_(0, first, values)
-    return total.index_select(0, first).div_(count.view(-1, *[1] * (values.ndim - 1)))

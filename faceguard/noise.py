@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, TrainingDiverged
-from faceguard.gather import Numbers, mean_of_equals, send, settle
+from faceguard.gather import Numbers, send, settle
 from faceguard.identities import Faces, to_pixels
 from faceguard.noise_settings import Form, NoiseSettings, Objective
 from faceguard.noise_store import Rows, store_rows
@@ -64,14 +64,12 @@ def pgd(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, delta: Tensor, 
     return delta
 
 
-def update_rows(noise: Rows, rows: Tensor, delta: Tensor, epsilon: float, *, distinct: bool = False) -> None:
-    """Replace, in place, every row that this batch uses by the mean of its photos' deltas, clipped to epsilon.
-
-    ``rows`` (B) lie beside the noise; where they are ``distinct``, every photo has a row of its own.
-    """
-    before = noise.index_select(0, rows)
-    mean = delta if distinct else mean_of_equals(rows, delta)
-    noise.index_copy_(0, rows, mean.sub(before).add_(before).clamp_(-epsilon, epsilon))
+def update_rows(noise: Rows, rows: Numbers, delta: Tensor, epsilon: float) -> None:
+    """Replace, in place, every row that this batch uses by the mean of its photos' deltas, clipped to epsilon."""
+    used, mean = rows.means(delta)
+    where = used.beside(noise)
+    before = noise.index_select(0, where)
+    noise.index_copy_(0, where, mean.sub_(before).add_(before).clamp_(-epsilon, epsilon))
 
 
 def generate(
@@ -194,8 +192,7 @@ class _Run:
                 photos, rows = self.passes.targeted(batch) if self.settings.targeted else batch
                 x, y, delta = self._photos(photos, rows)
                 delta = self.solve(lambda noisy: self.source(self.augment(noisy)), x, y, delta, self.settings)
-                which, epsilon = rows.beside(self.noise), self.settings.epsilon
-                update_rows(self.noise, which, delta.movedim(1, -1), epsilon, distinct=self.passes.distinct)
+                update_rows(self.noise, rows, delta.movedim(1, -1), self.settings.epsilon)
 
     @torch.inference_mode()
     def error(self) -> float:

@@ -26,7 +26,6 @@ class Passes:
         self.rows = torch.from_numpy(faces.labels) if settings.form == "class-wise" else each
         self.count = len(faces.names) if settings.form == "class-wise" else len(faces)  # R
         self.learn_on = each if learn_on is None else learn_on
-        self.distinct = settings.form == "sample-wise" and len(self.learn_on.unique()) == len(self.learn_on)
         self._source: tuple[int, list[Batch]] = -1, []  # the pass that the source model is in: its number, its batches
 
     def source(self, step: int) -> Batch:
@@ -39,7 +38,7 @@ class Passes:
         return self._source[1][position]
 
     def noise(self, number: int) -> list[Batch]:
-        """The photos to learn on, shuffled, for round ``number``; ``distinct`` when each has a row of its own."""
+        """The photos to learn on, shuffled, for round ``number``."""
         order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "noise order", number))
         return self._batches(self.learn_on[order], self.rows[self.learn_on[order]])
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from faceguard.bank import make_bank
 from faceguard.device import generator, make_fabric
+from faceguard.gather import Numbers
 from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, generate
 from faceguard.train import fit
@@ -51,6 +52,11 @@ def interrupt_after(number):
             raise KeyboardInterrupt
 
     return progress
+
+
+def here(rows):
+    """Numbers on the CPU, as a batch of noise has them."""
+    return Numbers(torch.tensor(rows), torch.tensor(rows))
 
 
 def tiny_noise(rows=3, size=8, epsilon=EPSILON, *, seed=0):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from faceguard import device as module
 from faceguard.device import fits
-from faceguard.gather import Numbers, batches, fetch, mean_of_equals, send, settle
+from faceguard.gather import Numbers, batches, fetch, send, settle
 from tests.waiting import DEVICE, Remote, Waits
 
 TABLE = torch.arange(24.0).view(6, 2, 2)
@@ -70,10 +70,16 @@ def test_photos_stay_on_a_gpu_when_they_take_at_most_their_share_of_its_free_mem
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=30)
-def test_values_of_one_number_become_their_mean(numbers, seed):
-    values = torch.rand(len(numbers), 2, 3, generator=torch.Generator().manual_seed(seed))
-    means = mean_of_equals(torch.tensor(numbers), values)
-    for number, mean in zip(numbers, means, strict=True):
+def test_values_of_one_number_become_their_mean_without_asking_the_device(numbers, seed):
+    values, given = torch.rand(len(numbers), 2, 3, generator=torch.Generator().manual_seed(seed)), torch.tensor(numbers)
+    with Waits() as counted:
+        remote = values.to(DEVICE)
+        counted.waits.clear()
+        which, means = Numbers(given, send(given, DEVICE)).means(remote)
+        assert counted.waits == []
+    assert sorted(which.here.tolist()) == sorted(set(numbers))
+    assert torch.equal(which.there.inner, which.here)
+    for number, mean in zip(which.here.tolist(), means.inner, strict=True):
         mine = [value for value, other in zip(values, numbers, strict=True) if other == number]
         torch.testing.assert_close(mean, torch.stack(mine).mean(0))
         assert len(mine) > 1 or torch.equal(mean, mine[0])

@@ -13,7 +13,7 @@ from faceguard.device import generator
 from faceguard.errors import DataError, FaceguardError, NoiseDidNotConverge, RunError
 from faceguard.noise import Round, random_noise, update_rows
 from faceguard.noise_store import store_rows
-from tests.small import EPSILON, QUICK, SIZE, interrupt_after, learn, tiny_faces
+from tests.small import EPSILON, QUICK, SIZE, here, interrupt_after, learn, tiny_faces
 
 STEP = EPSILON / 127
 SAMPLE_WISE = replace(QUICK, form="sample-wise", stop_error=0.1, max_rounds=40)
@@ -42,7 +42,7 @@ def test_a_store_holds_its_rows_in_one_byte_a_value_and_to_half_a_step(tmp_path,
 
 
 def test_an_update_of_stored_rows_is_that_of_float_rows_to_half_a_step(tmp_path):
-    rows, delta, which = drawn(6), drawn(5, seed=1) * 1.5, torch.tensor([4, 1, 4, 0, 4])
+    rows, delta, which = drawn(6), drawn(5, seed=1) * 1.5, here([4, 1, 4, 0, 4])
     store = stored(tmp_path / "rows.npy", rows)
     update_rows(store, which, delta, EPSILON)
     update_rows(rows, which, delta, EPSILON)
@@ -54,7 +54,7 @@ def test_an_update_of_stored_rows_is_that_of_float_rows_to_half_a_step(tmp_path)
 def test_rows_that_a_batch_does_not_use_keep_their_bytes(tmp_path):
     store = stored(tmp_path / "rows.npy", drawn(6))
     before = store.levels.clone()
-    update_rows(store, torch.tensor([2, 5]), drawn(2, seed=1), EPSILON)
+    update_rows(store, here([2, 5]), drawn(2, seed=1), EPSILON)
     assert [i for i in range(6) if not torch.equal(store.levels[i], before[i])] == [2, 5]
 
 
