@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,9 @@ def _make(folder: Path, shape: tuple[int, int, int, int], fill: Fill, lasts: Cal
         _fill(temporary, shape, fill)
         faces = _load(temporary)
         if not lasts(faces):
-            return faces  # mapped pixels stay when their file's name is removed, on Windows together with the file
+            # mapped pixels stay when their file's name is removed, on Windows together with the file; but another file may
+            # get that name, so this array no longer tells it
+            return replace(faces, pixels=faces.pixels.view(np.ndarray))
         del faces
         try:
             temporary.rename(folder)

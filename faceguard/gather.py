@@ -1,17 +1,26 @@
 """Batches by number: photos, labels and rows of noise, gathered on the network's device without waiting for it.
 
+Of a memory-mapped table the entries are read from its file. To touch a page that is not in memory makes the system read much
+that lies around it, as it is set up to: megabytes for each face of a shuffled half million.
+
 A GPU works on after the calls have returned. A plain copy to it, and whatever asks for a number that it computes, waits
 until all that is done. So numbers are drawn on the CPU, sent as a whole, and kept in both places.
 
 N entries of a table, B batch.
 """
 
-from typing import NamedTuple, Protocol
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from faceguard.device import fits
+from faceguard.errors import DataError
 
 
 class Placed(Protocol):
@@ -31,9 +40,9 @@ class Numbers(NamedTuple):
         """The numbers where the table lies, which they select from."""
         return self.there if table.device == self.there.device else self.here
 
-    def of(self, table: Tensor) -> Tensor:
+    def of(self, table: "Table") -> Tensor:
         """A copy of the table's entries on the network's device, wherever the table lies."""
-        if table.device == self.there.device:
+        if isinstance(table, Tensor) and table.device == self.there.device:
             return table.index_select(0, self.there)
         return fetch(table, self.here, self.there.device)
 
@@ -48,14 +57,48 @@ class Numbers(NamedTuple):
         return Numbers(different, send(different, device)), mean
 
 
+class Filed:
+    """A contiguous part of a memory-mapped array, read from its file, without what a private mapping may have changed."""
+
+    def __init__(self, part: NDArray[Any], whole: "np.memmap[Any, Any]") -> None:
+        self.file = Path(str(whole.filename)).open("rb", buffering=0)  # noqa: SIM115 - open for as long as it is read
+        weakref.finalize(self, self.file.close)
+        self.start = whole.offset + part.ctypes.data - whole.ctypes.data
+        self.shape, self.dtype = part.shape, torch.from_numpy(part[:0]).dtype
+
+    def read(self, numbers: Tensor, entries: Tensor) -> None:
+        """Fill ``entries`` on the CPU, B x ..., with those of ``numbers``, B; raises DataError if the file does not hold one."""
+        for number, entry in zip(numbers.tolist(), entries.numpy(), strict=True):
+            self.file.seek(self.start + number * entry.nbytes)
+            if self.file.readinto(entry) != entry.nbytes:
+                raise DataError(
+                    f"{self.file.name} has been cut short; remove its folder, and its photos are read anew."
+                )
+
+
+Table = Tensor | Filed
+
+
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on ``device``, itself if it lies there; from the CPU without waiting, for what is to be sent is set aside."""
     return tensor.to(device, non_blocking=tensor.device.type == "cpu")
 
 
-def settle(table: Tensor, device: torch.device) -> Tensor:
-    """The table on ``device`` when it fits there, so that no batch of it has to be copied; else where it is."""
-    return send(table, device) if fits(device, table.nbytes) else table
+def as_table(array: NDArray[Any]) -> Table:
+    """The array as a table on the CPU: its file if it is a contiguous part of a mapped array, else its own memory."""
+    whole: Any = array
+    while isinstance(whole, np.memmap) and isinstance(whole.base, np.memmap):
+        whole = whole.base
+    if isinstance(whole, np.memmap) and whole.filename is not None and array.flags.c_contiguous:
+        with suppress(OSError):  # a file whose name is gone
+            return Filed(array, whole)
+    return torch.from_numpy(array)
+
+
+def settle(array: NDArray[Any], device: torch.device) -> Table:
+    """The array on ``device`` when it fits there, so that no batch of it has to be copied; else where it is."""
+    here = device.type == "cpu" or not fits(device, array.nbytes)
+    return as_table(array) if here else send(torch.from_numpy(array), device)
 
 
 def batches(numbers: Tensor, size: int, device: torch.device) -> list[Numbers]:
@@ -63,8 +106,12 @@ def batches(numbers: Tensor, size: int, device: torch.device) -> list[Numbers]:
     return [Numbers(*both) for both in zip(numbers.split(size), send(numbers, device).split(size), strict=True)]
 
 
-def fetch(table: Tensor, numbers: Tensor, device: torch.device) -> Tensor:
+def fetch(table: Table, numbers: Tensor, device: torch.device) -> Tensor:
     """A copy of entries of a table on the CPU, on ``device``; to a GPU it goes from page-locked memory, which is faster."""
     shape = (len(numbers), *table.shape[1:])
     entries = torch.empty(shape, dtype=table.dtype, pin_memory=device.type == "cuda")
-    return send(torch.index_select(table, 0, numbers, out=entries), device)
+    if isinstance(table, Filed):
+        table.read(numbers, entries)
+    else:
+        torch.index_select(table, 0, numbers, out=entries)
+    return send(entries, device)

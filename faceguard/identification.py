@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceguard.gather import fetch, send
+from faceguard.gather import as_table, fetch, send
 from faceguard.identities import Faces, to_pixels
 from faceguard.recognizer import Embedder, Recognizer
 from faceguard.verification import Verification, all_pairs, verify
@@ -86,8 +86,8 @@ def predict(
 
     A GPU is waited for once, at the end.
     """
-    pixels, place = torch.from_numpy(faces.pixels), device or CPU
-    chosen = torch.arange(len(pixels)) if photos is None else torch.from_numpy(photos)
+    pixels, place = as_table(faces.pixels), device or CPU
+    chosen = torch.arange(len(faces)) if photos is None else torch.from_numpy(photos)
     batches = (fetch(pixels, batch, place) for batch in chosen.split(batch_size or at_once(faces.size, place)))
     return torch.cat([model(to_pixels(batch)).argmax(1) for batch in batches]).cpu().numpy()
 

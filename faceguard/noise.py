@@ -151,7 +151,7 @@ class _Run:
         self.faces = faces
         self.noise, self.held = self._start(faces, store)
         self.labels = send(torch.from_numpy(faces.labels), fabric.device)
-        self.photos = settle(torch.from_numpy(faces.pixels), fabric.device)  # after the noise, which has to fit
+        self.photos = settle(faces.pixels, fabric.device)  # after the noise, which has to fit
         self.rounds = self.steps = 0
         flips_and_crops = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
         publish = settings.publication

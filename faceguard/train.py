@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError, FaceguardError, TrainingDiverged
-from faceguard.gather import Numbers, batches, send, settle
+from faceguard.gather import Numbers, Table, batches, send, settle
 from faceguard.identities import Faces, to_pixels
 
 
@@ -160,11 +160,11 @@ class _Run:
     change_batch: ChangeBatch
     loss_of: Loss
     history: list[Epoch] = field(default_factory=list)
-    photos: Tensor = field(init=False)  # uint8, on the network's device when they fit there, so that no batch is copied
+    photos: Table = field(init=False)  # uint8, on the network's device when they fit there, so that no batch is copied
     labels: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.photos = settle(torch.from_numpy(self.faces.pixels), self.fabric.device)
+        self.photos = settle(self.faces.pixels, self.fabric.device)
         self.labels = send(torch.from_numpy(self.faces.labels), self.fabric.device)
 
     def epoch(self, wrapped: nn.Module, number: int) -> tuple[float, float]:

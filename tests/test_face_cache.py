@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from faceguard import decode, face_cache
 from faceguard.errors import DataError, PhotoError
+from faceguard.gather import Filed, as_table
 from faceguard.identities import Faces
 from faceguard.readers.record import Record
 
@@ -69,7 +70,7 @@ def test_a_second_call_decodes_nothing_and_gives_the_same_faces(tmp_path: Path) 
 def test_cached_pixels_are_mapped_and_changing_them_leaves_the_disk_alone(tmp_path: Path) -> None:
     records = listing(tmp_path, [10, 20])
     faces = decode.load_records(records, size=8, cache=tmp_path / "cache")
-    assert isinstance(faces.pixels, np.memmap)
+    assert isinstance(as_table(faces.pixels), Filed)
     faces.pixels[:] = 0
     again = decode.load_records(records, size=8, cache=tmp_path / "cache")
     assert again.pixels[:, 0, 0, 0].tolist() == [10, 20]

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from faceguard import decode, face_cache, reading
 from faceguard.errors import DataError, PhotoError
+from faceguard.gather import as_table
 from faceguard.readers import folder
 from faceguard.readers.record import Record
 
@@ -46,6 +48,7 @@ def test_a_set_of_which_the_system_refused_a_photo_is_used_and_not_kept(
     assert [(failure.key, failure.passing) for failure in faces.failures] == [("b", True)]
     assert faces.keys == ("a", "c") and faces.pixels.min() == faces.pixels.max() == 7
     assert kept(tmp_path / "cache") == []
+    assert isinstance(as_table(faces.pixels), torch.Tensor)  # its file has no name any more
     REFUSED.clear()
     assert decode.load_records(records, size=8, cache=tmp_path / "cache").keys == ("a", "b", "c")
     assert len(kept(tmp_path / "cache")) == 1

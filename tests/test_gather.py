@@ -1,5 +1,6 @@
 """Batches by number: the right entries on the network's device, wherever a table lies, and no wait for a GPU on the way."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 
 from faceguard import device as module
 from faceguard.device import fits
-from faceguard.gather import Numbers, batches, fetch, send, settle
+from faceguard.errors import DataError
+from faceguard.gather import Filed, Numbers, as_table, batches, fetch, send, settle
 from tests.waiting import DEVICE, Remote, Waits
 
 TABLE = torch.arange(24.0).view(6, 2, 2)
@@ -45,14 +47,67 @@ def test_entries_are_copies():
 
 
 def test_on_the_cpu_nothing_is_copied_to_stay_there():
-    assert send(TABLE, torch.device("cpu")) is settle(TABLE, torch.device("cpu")) is TABLE
+    assert send(TABLE, torch.device("cpu")) is TABLE
+    assert settle(TABLE.numpy(), torch.device("cpu")).data_ptr() == TABLE.data_ptr()
 
 
 def test_a_table_that_does_not_fit_stays_where_it_is(monkeypatch):
     monkeypatch.setattr("faceguard.gather.fits", lambda device, needed: needed <= 95)
     with Waits():
-        assert settle(TABLE, DEVICE) is TABLE
-        assert isinstance(settle(TABLE[:5], DEVICE), Remote)
+        assert settle(TABLE.numpy(), DEVICE).data_ptr() == TABLE.data_ptr()
+        assert isinstance(settle(TABLE[:5].numpy(), DEVICE), Remote)
+
+
+# ---- tables in files
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    np.save(tmp_path / "table.npy", TABLE.numpy())
+    return np.load(tmp_path / "table.npy", mmap_mode="c")
+
+
+def test_a_mapped_table_is_read_from_its_file_and_arrives_like_any_other(mapped):
+    with Waits():
+        for place in (torch.device("cpu"), DEVICE):
+            read = [numbers.of(as_table(mapped)) for numbers in batches(ORDER, 2, place)]
+            assert torch.equal(torch.cat([part.cpu() for part in read]), TABLE[ORDER])
+    mapped[:] = 0  # private: the file is what counts
+    assert torch.equal(fetch(settle(mapped, torch.device("cpu")), ORDER, torch.device("cpu")), TABLE[ORDER])
+
+
+def test_a_contiguous_part_of_a_mapped_table_is_read_from_the_file_and_other_views_from_memory(mapped):
+    for array in (mapped, mapped[2:], mapped[1:5][1:]):
+        assert isinstance(as_table(array), Filed)
+        last = torch.tensor([len(array) - 1, 0])
+        assert torch.equal(fetch(as_table(array), last, torch.device("cpu")), torch.from_numpy(array[[-1, 0]]))
+    for array in (mapped[::2], mapped.transpose(0, 2, 1), mapped[[1, 2]], mapped.view(np.ndarray)):
+        assert isinstance(as_table(array), torch.Tensor)
+        assert torch.equal(as_table(array), torch.from_numpy(array))
+
+
+def test_a_mapped_table_that_fits_the_device_is_sent_as_a_whole(monkeypatch, mapped):
+    with Waits():
+        assert isinstance(settle(mapped, DEVICE), Remote)
+        monkeypatch.setattr("faceguard.gather.fits", lambda device, needed: False)
+        assert isinstance(settle(mapped, DEVICE), Filed)
+
+
+def test_a_mapped_table_whose_file_has_lost_its_name_is_read_from_memory(mapped, tmp_path):
+    (tmp_path / "table.npy").unlink()
+    assert torch.equal(as_table(mapped), TABLE)
+
+
+def test_a_table_whose_file_was_cut_short_says_so(mapped, tmp_path):
+    held = as_table(mapped)
+    with (tmp_path / "table.npy").open("r+b") as file:
+        file.truncate(mapped.offset + 5 * mapped[0].nbytes - 1)
+    assert torch.equal(fetch(held, torch.tensor([3, 0]), torch.device("cpu")), TABLE[[3, 0]])
+    with pytest.raises(DataError, match=r"table\.npy has been cut short"):
+        fetch(held, torch.tensor([3, 4]), torch.device("cpu"))
+
+
+# ---- how much fits
 
 
 @pytest.mark.parametrize(("needed", "expected"), [(0, True), (400, True), (401, False)])
