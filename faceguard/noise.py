@@ -24,13 +24,14 @@ from torch import Tensor, nn
 from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import FaceguardError, NoiseDidNotConverge, TrainingDiverged
+from faceguard.flip_and_crop import flip_and_crop
 from faceguard.gather import Numbers, send, settle
 from faceguard.identities import Faces, to_pixels
 from faceguard.noise_settings import Form, NoiseSettings, Objective
 from faceguard.noise_store import Rows, store_rows
 from faceguard.passes import Passes
 from faceguard.smooth import pgd_on_cells, smooth
-from faceguard.train import augmentation, optimizer_step
+from faceguard.train import optimizer_step
 
 __all__ = ["Form", "NoiseSettings", "Objective", "Round", "generate", "pgd", "random_noise", "update_rows"]
 
@@ -153,7 +154,7 @@ class _Run:
         self.labels = send(torch.from_numpy(faces.labels), fabric.device)
         self.photos = settle(faces.pixels, fabric.device)  # after the noise, which has to fit
         self.rounds = self.steps = 0
-        flips_and_crops = augmentation(faces.size, flip=settings.flip, crop_share=settings.crop_share)
+        flips_and_crops = flip_and_crop(faces.size, flip=settings.flip, crop_share=settings.crop_share)
         publish = settings.publication
         self.augment = flips_and_crops if publish is None else lambda pixels: flips_and_crops(publish(pixels))
         rate, decay = settings.learning_rate, settings.weight_decay

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError, FaceguardError, TrainingDiverged
+from faceguard.flip_and_crop import flip_and_crop
 from faceguard.gather import Numbers, Table, batches, send, settle
 from faceguard.identities import Faces, to_pixels
 
@@ -169,7 +170,7 @@ class _Run:
 
     def epoch(self, wrapped: nn.Module, number: int) -> tuple[float, float]:
         """One pass; returns the mean loss and the training accuracy over all processes."""
-        augment = augmentation(self.faces.size, flip=self.settings.flip, crop_share=self.settings.crop_share)
+        augment = flip_and_crop(self.faces.size, flip=self.settings.flip, crop_share=self.settings.crop_share)
         totals, count = torch.zeros(2, dtype=torch.float64, device=self.fabric.device), 0
         shares = list(self._batches(number))
         if not shares:
@@ -228,21 +229,3 @@ class _Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
-
-
-def augmentation(size: int, *, flip: bool, crop_share: float) -> Callable[[Tensor], Tensor]:
-    """Flip and crop, drawn for every photo on its own (kornia); B x 3 x size x size in and out, differentiable.
-
-    The crop follows a padding by ``crop_share`` of the side. Without either, pixels pass through untouched.
-    """
-    import kornia.augmentation as augment
-
-    steps: list[nn.Module] = []
-    if flip:
-        steps.append(augment.RandomHorizontalFlip())
-    if padding := round(crop_share * size):
-        steps.append(augment.RandomCrop((size, size), padding=padding))
-    if not steps:
-        return nn.Identity()
-    both = nn.Sequential(*steps)
-    return lambda pixels: both(pixels).contiguous(memory_format=torch.channels_last)

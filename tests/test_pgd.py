@@ -92,7 +92,7 @@ def test_flips_and_crops_reach_the_image_and_its_noise_together_in_both_steps(mo
         assert (size, flip, crop_share) == (SIZE, True, 0.5)
         return lambda pixels: seen.append(pixels.detach().clone()) or pixels.flip(-1)
 
-    monkeypatch.setattr(module, "augmentation", mirror)
+    monkeypatch.setattr(module, "flip_and_crop", mirror)
     faces = replace(tiny_faces(2, 2), pixels=np.full((4, SIZE, SIZE, 3), 128, dtype=np.uint8))
     chosen = replace(
         QUICK, pgd_steps=25, train_steps=1, learning_rate=1e-30, stop_error=0.999, flip=True, crop_share=0.5

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from faceguard.device import generator, make_fabric, seeded
+from faceguard.device import generator, make_fabric
 from faceguard.errors import DataError
 from faceguard.identities import to_pixels
-from faceguard.train import TrainSettings, augmentation, optimizer_step
+from faceguard.train import TrainSettings, optimizer_step
 from tests.small import SIZE, numbered_faces, separable_faces, tiny_linear, train
 
 QUICK = TrainSettings(epochs=4, batch_size=8)
@@ -142,39 +142,6 @@ def test_the_learning_rate_follows_its_schedule(monkeypatch, schedule, expected)
     assert rates == pytest.approx([0.5 * share for share in expected])
 
 
-# ---- augmentation
-
-
-def test_flips_and_crops_are_drawn_for_every_photo_on_its_own():
-    ramp = torch.arange(SIZE, dtype=torch.float32).expand(64, 3, SIZE, SIZE) / SIZE
-    with seeded(0, "augment"):
-        flipped = augmentation(SIZE, flip=True, crop_share=0)(ramp)
-    mirrored = [bool(torch.equal(photo, ramp[0].flip(-1))) for photo in flipped]
-    assert all(m or torch.equal(photo, ramp[0]) for m, photo in zip(mirrored, flipped, strict=True))
-    assert 16 < sum(mirrored) < 48
-    with seeded(0, "augment"):
-        cropped = augmentation(SIZE, flip=False, crop_share=0.13)(ramp + 1)
-    padded = F.pad(ramp[0] + 1, (1, 1, 1, 1))
-    windows = [padded[:, i : i + SIZE, j : j + SIZE] for i in range(3) for j in range(3)]
-    places = [[torch.equal(photo, window) for window in windows] for photo in cropped]
-    assert all(any(place) for place in places)
-    assert len({tuple(place) for place in places}) == 9
-    assert cropped.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_the_gradient_passes_through_flips_and_crops():
-    pixels = torch.rand(16, 3, SIZE, SIZE, requires_grad=True)
-    with seeded(0, "augment"):
-        augmentation(SIZE, flip=True, crop_share=0.13)(pixels).sum().backward()
-    assert set(pixels.grad.unique().tolist()) == {0.0, 1.0}  # a pixel is kept as it is or cropped away
-
-
-def test_without_flip_and_crop_pixels_pass_untouched():
-    pixels = torch.rand(4, 3, SIZE, SIZE)
-    assert augmentation(SIZE, flip=False, crop_share=0)(pixels) is pixels
-    assert augmentation(SIZE, flip=False, crop_share=0.01)(pixels) is pixels  # less than half a pixel
-
-
 def test_training_passes_every_batch_through_its_flips_and_crops(monkeypatch):
     import faceguard.train as module
 
@@ -182,6 +149,6 @@ def test_training_passes_every_batch_through_its_flips_and_crops(monkeypatch):
         assert (size, flip, crop_share) == (SIZE, True, 0.5)
         return lambda pixels: 1 - pixels
 
-    monkeypatch.setattr(module, "augmentation", invert)
+    monkeypatch.setattr(module, "flip_and_crop", invert)
     model, _ = train(numbered_faces(8), replace(PLAIN, epochs=1, flip=True, crop_share=0.5))
     assert sorted(model.seen) == [255 - i for i in reversed(range(8))]

@@ -60,7 +60,7 @@ def test_training_waits_twice_an_epoch_however_many_batches_it_has(monkeypatch, 
     monkeypatch.setattr("faceguard.gather.fits", lambda *_: resident)
 
     def train(photos, epochs):
-        settings = TrainSettings(epochs=epochs, batch_size=6, flip=False, crop_share=0)
+        settings = TrainSettings(epochs=epochs, batch_size=6, crop_share=0.13)
         return lambda fabric, network: fit(fabric, network, tiny_faces(photos=photos), settings, seed=0)
 
     for photos, epochs in ((4, 1), (16, 1), (16, 3)):
@@ -88,6 +88,7 @@ def test_augmentations_wait_for_nothing(name):
 FORMS = {
     "class-wise": {},
     "sample-wise": {"form": "sample-wise", "pgd_steps": 3},
+    "augmented": {"flip": True, "crop_share": 0.13},
     "cells": {"cells": 4},
     "patch": {"patch": 4},
     "targeted": {"targeted": True},
