@@ -3,8 +3,7 @@
 K classes, E epochs.
 """
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 from eval import banks
 from eval.cells import CellMissingError, commit_of
 from eval.figures import draw
+from eval.image_claims import accuracy_expectations, cost_expectations, expectations, recognized
 from eval.image_data import StudyImages
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of
 from eval.image_noise import passes
-from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
+from eval.image_study import ImageNoise, Run
 from eval.plan import Plan, command_of, folder_of
 from faceguard.about import about_run
-from faceguard.claims import NOT_RUN, Found, said
+from faceguard.claims import said
 from faceguard.errors import DataError
 from faceguard.identities import Faces
 from faceguard.intervals import estimate
@@ -57,6 +57,8 @@ def conclude_images(plan: Plan, *, read_only: bool = False) -> Json:
             f"Not one run of {plan.recipe.stem} has all its cells; run it without --judge, which says what fails."
         )
     claims = expectations(study, runs, absent) | cost_expectations(study, runs, absent)
+    if plan.scale == "full":
+        claims |= accuracy_expectations(study, runs, absent)
     result = {
         "title": plan.recipe.stem,
         "claim": study.claim,
@@ -146,70 +148,6 @@ def confusion(predicted: Sequence[NDArray[np.int32]], test: Faces) -> list[list[
     ]
     total = np.sum(found, axis=0)
     return [_rounded(row) for row in total / total.sum(axis=1, keepdims=True)]
-
-
-def cost_expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Collection[str] = ()) -> dict[str, Found]:
-    """Each claim about cost in words, and the passes of learning as a share of the training's; none about ``absent`` runs.
-
-    Seconds are no measure: the same training takes twice as long when the machine is busy.
-    """
-    found = {}
-    for name, share in study.costs.items():
-        words = f"{name} costs at most {share:g} of its training's passes"
-        if name in runs:
-            spent = runs[name]["passes"]["learning"] / runs[name]["passes"]["training"]
-            found[words] = Found(spent <= share, spent)
-        elif name not in absent:
-            found[f"{words} {NOT_RUN}"] = Found(False, None)
-    return found
-
-
-def expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Collection[str] = ()) -> dict[str, Found]:
-    """Each claim in words, for every run it is about, unless its set, or that of the run it compares with, is ``absent``.
-
-    Nothing is met by what was not run, and no noise hides what random noise hides as well, or was not tried on: every control
-    must meet its own claim and, at the epoch of the claim that it stands beside, miss that one.
-    """
-    found = {}
-    for expected in study.expectations:
-        for name in filter(expected.fits, study.runs):
-            words = f"{name} {expected}"
-            if name in absent or expected.than in absent:
-                continue
-            if name not in runs or expected.than not in runs:
-                found[f"{words} {NOT_RUN}"] = Found(False, None)
-                continue
-            share = _share(expected, name, runs)
-            held = [
-                control.met(_share(control, other, runs)) and expected.clears(_share(expected, other, runs))
-                for control, other in study.controls(expected, name)
-            ]
-            if study.hides(expected, name) and not (held and all(held)):
-                share = None
-            found[words] = Found(expected.met(share), share)
-    return found
-
-
-def _share(expected: ImageExpectation, name: str, runs: Mapping[str, Json]) -> float | None:
-    """What the run of this name learnt over what its reference did; None where either was not run, or it cannot be told."""
-    if name not in runs or expected.than not in runs:
-        return None
-    run, control = runs[name], runs[expected.than]
-    if expected.attack:
-        found, reference = (part["attack_success"]["mean"] for part in (run, control))
-    elif expected.label is not None:
-        found, reference = (recognized(part, expected.label) for part in (run, control))
-    else:
-        found, reference = run["accuracy"][expected.epoch]["mean"], control["accuracy"]["last"]["mean"]
-    return expected.share(found, reference, control["chance"])
-
-
-def recognized(run: Json, label: str) -> float:
-    """The share of a class's clean test photos that are recognized, in [0, 1]; not a number when it is not known."""
-    if label not in run.get("classes", ()):
-        return math.nan
-    place = run["classes"].index(label)
-    return float(run["confusion"][place][place])
 
 
 def _noise(plan: Plan, noise: ImageNoise, data: str) -> Json:

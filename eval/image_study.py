@@ -6,7 +6,7 @@ Which runs are controls stands in the expectations: every claim names the run th
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -121,7 +121,7 @@ class ImageExpectation:
     class's test photos that are recognized after the last, above zero; with ``attack``, the share of triggered ones that are
     taken for the row's class then, over that of ``than`` or, where that is rarer, over chance. Where ``than`` did not learn, no
     claim is met, and none that learnt noise hides something where random noise hides it as well: a control
-    (`ImageStudy.controls`) meets its own claim, whatever epoch that is about, and not this one at this one's epoch.
+    (`image_claims.controls`) meets its own claim, whatever epoch that is about, and not this one at this one's epoch.
     """
 
     run: str
@@ -177,7 +177,8 @@ def claims_of_arms(prefix: str, *, at_most: float) -> tuple[ImageExpectation, ..
 class ImageStudy:
     """A table or figure of the paper: runs by name. ``figure`` is how it is drawn, see ``eval.figures``.
 
-    ``costs`` are claims about passes: those that learning a run's noise takes at most, as a share of its training's. ``small``
+    ``costs`` are claims about passes: those that learning a run's noise takes at most, as a share of its training's. ``at_full``
+    are claims about accuracy at the paper's scale, in percent: at most with noise that was learnt, at least without. ``small``
     replaces what ``eval.image_scales`` says of every set at that scale.
     """
 
@@ -187,35 +188,13 @@ class ImageStudy:
     expectations: tuple[ImageExpectation, ...] = ()
     figure: Literal["bars", "curves", "confusion", "shares"] = "bars"
     costs: Mapping[str, float] = field(default_factory=dict)
+    at_full: Mapping[str, float] = field(default_factory=dict)
     small: Size | None = None
 
     @property
     def sets(self) -> list[str]:
         """The names of all sets that its runs need, each once."""
         return list(dict.fromkeys(name for run in self.runs.values() for name in sorted(run.sets)))
-
-    def hides(self, claim: ImageExpectation, run: str) -> bool:
-        """Whether the claim is that noise which was learnt hides something from this run."""
-        learnt = _learns(self.runs[run])
-        return learnt and claim.fits(run) and not claim.attack and claim.at_most is not None and claim.at_most < 1
-
-    def controls(self, claim: ImageExpectation, run: str) -> list[tuple[ImageExpectation, str]]:
-        """What must hold for such a claim: that random noise of the run's form leaves enough of the same.
-
-        It covers at least as much of the photo as the run's learnt noise does, and of several the ones that cover least count.
-        """
-        learnt = [noise for noise in self.runs[run].noises if noise.kind != "random"]
-        forms, least = {noise.form for noise in learnt}, _side(learnt)
-        found = [
-            (floor, name)
-            for floor in self.expectations
-            if floor.at_least is not None and (floor.than, floor.label) == (claim.than, claim.label)
-            for name, other in self.runs.items()
-            if floor.fits(name) and {noise.kind for noise in other.noises} == {"random"}
-            if forms & {noise.form for noise in other.noises} and _side(other.noises) >= least
-        ]
-        nearest = min((_side(self.runs[name].noises) for _, name in found), default=least)
-        return [(floor, name) for floor, name in found if _side(self.runs[name].noises) == nearest]
 
     def __post_init__(self) -> None:
         problems = [f"a slash in the name {name!r}" for name in self.runs if "/" in name]
@@ -233,8 +212,9 @@ class ImageStudy:
             if expected.attack and (expected.fits(name) or name == expected.than) and not run.triggered
         ]
         problems += [
-            f"a cost of {name!r}, which learns no noise" for name in self.costs if not _learns(self.runs.get(name))
+            f"a cost of {name!r}, which learns no noise" for name in self.costs if not learns(self.runs.get(name))
         ]
+        problems += [f"an accuracy of {name!r}, which is no run" for name in sorted(set(self.at_full) - set(self.runs))]
         problems += [
             f"{name} has a share of {run.share:g}" for name, run in self.runs.items() if not 0 <= run.share <= 1
         ]
@@ -242,9 +222,6 @@ class ImageStudy:
             raise DataError("This study cannot be run: " + ("; ".join(problems) or "it has no runs") + ".")
 
 
-def _learns(run: Run | None) -> bool:
+def learns(run: Run | None) -> bool:
+    """Whether the run carries noise that was learnt."""
     return run is not None and any(noise.kind != "random" for noise in run.noises)
-
-
-def _side(noises: Sequence[ImageNoise]) -> float:  # of the largest patch, in pixels; infinite for noise on whole photos
-    return max((math.inf if noise.patch is None else noise.patch for noise in noises), default=0)

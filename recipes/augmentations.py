@@ -20,4 +20,5 @@ experiment = ImageStudy(
         for photos, noise in ARMS.items()
     },
     expectations=tuple(claim for name in AUGMENTATIONS for claim in claims_of_arms(f"{name}, ", at_most=0.4)),
+    at_full={"mixup, class-wise": 18},
 )

@@ -9,6 +9,7 @@ import pytest
 
 import eval.__main__ as harness
 from eval.experiment import Experiment, load_recipe
+from eval.image_claims import controls, hides
 from eval.image_study import ImageStudy
 
 ROOT = Path(__file__).parents[1]
@@ -31,15 +32,15 @@ def test_there_are_recipes_for_the_bank_and_both_case_studies():
 def test_what_noise_hides_of_images_is_claimed_only_beside_what_random_noise_leaves_of_the_same():
     studies = {path.stem: load_recipe(path) for path in RECIPES}
     claims = [
-        (name, run, claim, study.controls(claim, run))
+        (name, run, claim, controls(study, claim, run))
         for name, study in studies.items()
         if isinstance(study, ImageStudy)
         for claim in study.expectations
         for run in study.runs
-        if study.hides(claim, run)
+        if hides(study, claim, run)
     ]
     assert len({name for name, *_ in claims}) > 10
-    assert [f"{name}: {run} {claim}" for name, run, claim, controls in claims if not controls] == []
+    assert [f"{name}: {run} {claim}" for name, run, claim, beside in claims if not beside] == []
 
 
 @pytest.mark.parametrize(

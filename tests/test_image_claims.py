@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from eval.image_claims import accuracy_expectations, controls, cost_expectations, expectations
 from eval.image_noise import passes
-from eval.image_outcome import cost_expectations, expectations
 from eval.image_scales import size_of
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from faceguard.errors import DataError
@@ -121,18 +121,18 @@ def patches(*sides):
 
 
 @pytest.mark.parametrize(
-    ("random", "controls"),
+    ("random", "chosen"),
     [
         ((16, None), {16: [16], 24: [None], None: [None]}),
         ((8, 24), {16: [24], 24: [24], None: []}),  # no patch tells what noise on the whole photo does
     ],
 )
-def test_a_control_covers_at_least_as_much_of_the_photo_as_the_noise_it_stands_beside(random, controls):
+def test_a_control_covers_at_least_as_much_of_the_photo_as_the_noise_it_stands_beside(random, chosen):
     study = patches(8, 16, 24, None)
     left_out = {f"random {side}" for side in (8, 16, 24, None) if side not in random}
     study = replace(study, runs={name: run for name, run in study.runs.items() if name not in left_out})
-    for side, expected in controls.items():
-        found = [name for _, name in study.controls(study.expectations[0], f"learnt {side}")]
+    for side, expected in chosen.items():
+        found = [name for _, name in controls(study, study.expectations[0], f"learnt {side}")]
         assert found == [f"random {one}" for one in expected]
 
 
@@ -159,11 +159,13 @@ def test_a_study_with_mistakes_lists_them_all():
                 ImageExpectation(run="a*", than="clean", attack=True),
             ),
             costs={"a/b": 1.0},
+            at_full={"y": 90},
         )
     for words in (
         "not triggered",
         "a slash in the name",
-        "which is no run",
+        "compares with 'clean', which is no run",
+        "an accuracy of 'y', which is no run",
         "fits no run",
         "share of 2",
         "learns no noise",
@@ -179,6 +181,24 @@ def test_a_cost_is_the_passes_of_learning_over_those_of_training():
         assert cost_expectations(study, runs) == {words: (met, learning / 100)}
     assert cost_expectations(study, {}) == {f"{words} (not run)": (False, None)}
     assert cost_expectations(study, {}, absent=["noisy"]) == {}
+
+
+def test_accuracy_itself_is_at_least_or_with_noise_at_most_what_is_claimed_of_it():
+    runs = {"clean": Run(), "noisy": Run(noise=ImageNoise())}
+    study = ImageStudy(claim="", source="", runs=runs, at_full={"clean": 94.8, "noisy": 20})
+
+    def found(clean, noisy):
+        measured = {"clean": clean, "noisy": noisy}.items()
+        claims = accuracy_expectations(study, {name: {"accuracy": {"last": {"mean": one}}} for name, one in measured})
+        assert list(claims) == [
+            "clean recognizes at least 94.8 %, last epoch",
+            "noisy recognizes at most 20 %, last epoch",
+        ]
+        return [one.met for one in claims.values()]
+
+    assert found(0.949, 0.199) == [True, True]
+    assert found(0.947, 0.201) == [False, False]
+    assert [one.met for one in accuracy_expectations(study, {}, absent=["clean"]).values()] == [False]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval import image_outcome, outcome
+from eval import image_claims as judging
+from eval import outcome
 from eval.experiment import load_recipe
 from eval.ledger import RESULTS
 from faceguard.conclusion import conclude, judge
@@ -29,7 +30,7 @@ ABSENT = " is not at hand)"
 
 def about(words):
     """The run, or condition, that a claim is about."""
-    return re.split(" learns | follows | costs |: ", words, maxsplit=1)[0]
+    return re.split(" learns | follows | costs | recognizes |: ", words, maxsplit=1)[0]
 
 
 def face_claims(entry):
@@ -62,7 +63,7 @@ def image_claims(entry):
         labels = list(run["recognized"])
         runs[name] = run | {"classes": labels, "confusion": np.diag([run["recognized"][label] for label in labels])}
     absent = [name.rsplit(" (", 1)[0] for name in entry["not_run"] if name.endswith(ABSENT)]
-    claims = image_outcome.expectations(study, runs, absent) | image_outcome.cost_expectations(study, runs, absent)
+    claims = judging.expectations(study, runs, absent) | judging.cost_expectations(study, runs, absent)
     return claims, (entry["runs"].keys() | set(entry["not_run"])) & study.runs.keys()
 
 
