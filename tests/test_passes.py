@@ -55,11 +55,6 @@ def test_noise_and_error_meet_the_photos_to_learn_on_with_their_own_rows(form):
     for expected, met in ((order, every.noise(2)), (part, every.error())):
         assert torch.equal(torch.cat([photos.here for photos, _ in met]), expected)
         assert torch.equal(torch.cat([rows.here for _, rows in met]), own[expected])
-    assert every.distinct == (form == "sample-wise")
-
-
-def test_a_photo_that_is_learnt_on_twice_shares_its_row_with_itself():
-    assert not passes(torch.tensor([1, 2, 1]), form="sample-wise").distinct
 
 
 def test_targeted_rows_lie_on_anybodys_photos_and_are_tried_on_other_peoples():
