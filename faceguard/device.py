@@ -73,7 +73,11 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
 
 
 def _compute_as_named(numbers: str) -> None:
-    """Let fp32 be fp32 on a GPU too: PyTorch would round what goes into convolutions to the 10 bits of TF32."""
+    """Let fp32 be fp32 on a GPU too: PyTorch would round what goes into convolutions to the 10 bits of TF32.
+
+    There cuDNN tries which of its convolutions is the fastest, for all batches but the last have one size.
+    """
+    torch.backends.cudnn.benchmark = True
     if numbers == "32-true":
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 

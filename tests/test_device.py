@@ -49,6 +49,16 @@ def test_nor_is_it_in_the_processes_of_several_gpus():
     assert launch(make_fabric(device="cpu", precision="fp32", devices=2), is_rounding) == (False, False)
 
 
+def tries_convolutions(_=None):
+    return torch.backends.cudnn.benchmark
+
+
+def test_the_fastest_convolution_is_looked_for_in_every_process():
+    torch.backends.cudnn.benchmark = False
+    fabric = make_fabric(device="cpu", devices=2)
+    assert tries_convolutions() and launch(fabric, tries_convolutions)
+
+
 def test_auto_takes_the_gpu_when_there_is_one():
     assert make_fabric().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
