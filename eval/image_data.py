@@ -163,7 +163,7 @@ class StudyImages:
         size = self.size_of(name)
         settings = replace(settings_of(noise, size), max_rounds=1)  # more rounds may be allowed later
         learning = (noise.kind, noise.form, noise.source, noise.solver, noise.seed, settings)
-        everything = (*learning, size.width, size.train, size.learn_on)
+        everything = (*learning, size.width, size.train, size.learn_on, *(["from zero"] if noise.from_zero else []))
         if name not in self._digests:
             self._digests[name] = train.digest()
         return self.noises_folder / banks.file_name(everything, self._digests[name], self.precision)

@@ -106,6 +106,7 @@ def learn(
             learn_on=part,
             solve=SOLVERS[noise.solver],
             store=store_of(checkpoint) if large and checkpoint is not None else None,
+            from_zero=noise.from_zero,
             checkpoint=checkpoint,
             progress=count,
         )

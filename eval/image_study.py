@@ -33,7 +33,7 @@ class ImageNoise:
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise, and draws random noise in
     [0, epsilon], ``centred`` puts patches into the middle, ``one_row_a_class`` takes a class's first row for all its photos
-    although the noise is sample-wise, ``learning_rate`` and ``weight_decay`` are the source model's.
+    although the noise is sample-wise, noise starts ``from_zero``, ``learning_rate`` and ``weight_decay`` are the source model's.
     The trainer's seed moves ``seed``: `Run.repeated`.
     """
 
@@ -52,6 +52,7 @@ class ImageNoise:
     original: bool = False
     centred: bool = False
     one_row_a_class: bool = False
+    from_zero: bool = False
     learning_rate: float | None = None
     weight_decay: float | None = None
     seed: int = 0

@@ -84,6 +84,7 @@ def generate(
     solve: Solve = pgd,
     checkpoint: Path | None = None,
     store: Path | None = None,
+    from_zero: bool = False,
     progress: Callable[[Round], None] | None = None,
 ) -> Tensor:
     """Algorithm 1: learn noise for ``faces`` together with ``source``, untrained (or trained, for error-maximizing noise).
@@ -91,14 +92,15 @@ def generate(
     ``learn_on`` (photo indices) limits the photos the noise is learnt on, as the paper's 20 %; the source model trains on all.
     ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there; delete it when
     the noise is saved. Returns the noise, float32 R x 3 x S x S, or the patches. With ``store``, a file that is made anew, the
-    rows live there and are returned as they are mapped: int8, in steps of epsilon / 127 (``faceguard.noise_store``).
+    rows live there and are returned as they are mapped: int8, in steps of epsilon / 127 (``faceguard.noise_store``). Rows start
+    as uniform noise, or ``from_zero`` as the authors' public scripts do.
     Raises NoiseDidNotConverge after ``max_rounds`` unless the noise is targeted, TrainingDiverged when the source model's
     outputs are no longer finite, and FaceguardError for cells or a patch larger than the faces.
     """
     settings.check_size(faces.size)
     if store is not None and settings.cells is not None:
         raise FaceguardError("Noise of few cells is interpolated at the end and is small; leave the store out.")
-    run = _Run(fabric, faces, source, settings, seed, learn_on, solve, store)
+    run = _Run(fabric, faces, source, settings, seed, learn_on, solve, store, from_zero)
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     while run.rounds < settings.max_rounds:
@@ -146,8 +148,10 @@ class _Run:
         part: Tensor | None,
         solve: Solve,
         store: Path | None,
+        from_zero: bool,
     ) -> None:
         self.fabric, self.source, self.settings, self.seed, self.solve = fabric, source, settings, seed, solve
+        self.from_zero = from_zero
         self.passes = Passes(faces, settings, part, seed=seed, device=fabric.device)
         self.faces = faces
         self.noise, self.held = self._start(faces, store)
@@ -165,13 +169,15 @@ class _Run:
         """Random rows, R x S x S x 3: how they are read and written, and the tensor that holds them."""
         form, epsilon, side = self.settings.form, self.settings.epsilon, self.settings.cells or self.settings.patch
         if store is None:
-            noise = random_noise(faces, form, epsilon, seed=self.seed, cells=side)
+            noise = random_noise(faces, form, epsilon * (not self.from_zero), seed=self.seed, cells=side)
             # as the photos are: to gather, add and store in two layouts takes several times as long
             held = self.fabric.to_device(noise).movedim(1, -1).contiguous()
             return held, held
         draw = generator(self.seed, "random noise")
         count, size = self.passes.count, side or faces.size
-        stored = store_rows(store, count, epsilon, lambda rows: _uniform(rows, size, epsilon, draw))
+        stored = store_rows(
+            store, count, epsilon, lambda rows: _uniform(rows, size, epsilon * (not self.from_zero), draw)
+        )
         stored.reader = self.fabric.device
         return stored, stored.levels
 
@@ -221,7 +227,8 @@ class _Run:
         settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
         solver = f"{self.solve.__module__}.{getattr(self.solve, '__qualname__', type(self.solve).__qualname__)}"
         how = solver, self.fabric._precision.precision, str(self.held.dtype), repr(self.passes.learn_on.tolist())
-        return derive_seed(self.seed, repr(settings), self.faces.digest(), outline(self.source), *how)
+        start = ["from zero"] if self.from_zero else []
+        return derive_seed(self.seed, repr(settings), self.faces.digest(), outline(self.source), *how, *start)
 
     def save(self, path: Path) -> None:
         state = {"source": self.source.state_dict(), "optimizer": self.optimizer.state_dict(), "noise": self.held}

@@ -22,6 +22,7 @@ experiment = ImageStudy(
         "negative noise dropped, class-wise": Run(noise=ImageNoise(original=True)),
         "negative noise dropped, sample-wise": Run(noise=ImageNoise(form="sample-wise", original=True)),
         "learning rate 0.1": Run(noise=ImageNoise(learning_rate=0.1)),
+        "starts from zero": Run(noise=ImageNoise(from_zero=True)),
         "weight decay 5e-5": Run(noise=ImageNoise(weight_decay=5e-5)),
         "sample-wise, indexed by class": Run(noise=ImageNoise(form="sample-wise", one_row_a_class=True)),
         "patch of 16, in the centre": Run(noise=ImageNoise(patch=16, centred=True)),

@@ -228,6 +228,12 @@ def test_random_phases_keep_a_learnt_banks_power_and_are_not_learnt_again(image_
     torch.testing.assert_close(kept, power, rtol=0.02, atol=0)
 
 
+def test_noise_that_starts_from_zero_is_another_noise(image_data, tmp_path):
+    study = images(image_data, tmp_path)
+    uniform, zero = (study.bank(ImageNoise(from_zero=from_zero), "cifar10")[0] for from_zero in (False, True))
+    assert uniform.rows.abs().max() == 127 and 0 < zero.rows.abs().max() < 30  # two steps of a tenth of epsilon
+
+
 def test_one_sided_random_noise_is_drawn_between_nothing_and_epsilon(image_data, tmp_path):
     """As in the authors' public code; to drop the negatives of the usual draw would leave half of it at zero."""
     noise = ImageNoise(kind="random", form="sample-wise", original=True)

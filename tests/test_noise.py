@@ -54,6 +54,18 @@ def test_a_lone_photos_mean_is_itself_and_its_delta_stays():
 # ---- the whole algorithm
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_rows_start_uniform_or_from_zero(tmp_path, stored):
+    """One step of equation 3 by a hundredth of the budget shows where it began."""
+    chosen = replace(QUICK, form="sample-wise", max_rounds=1, step_size=QUICK.epsilon / 100, stop_error=0.999)
+    store = tmp_path / "rows.npy" if stored else None
+    uniform, zero = (
+        learn(tiny_faces(), chosen, from_zero=from_zero, store=store).double() / (127 if stored else QUICK.epsilon)
+        for from_zero in (False, True)
+    )
+    assert uniform.abs().max() > 0.9 and 0 < zero.abs().max() < 0.02
+
+
 def test_generation_lowers_the_error_and_the_noise_keeps_the_budget():
     rounds: list[Round] = []
     noise = learn(tiny_faces(), QUICK, progress=rounds.append)
