@@ -30,6 +30,7 @@ from faceguard.train import fit
 
 PART = 4096  # photos that get their noise at once
 LARGEST_IN_MEMORY = 2**31  # bytes of float noise; more is learnt in a memory-mapped int8 file beside the checkpoint
+SAVED_EVERY = 30.0  # seconds: a round may take less than to save the rows of 50,000 photos
 SOLVERS: Mapping[str, Solve] = {"pgd": pgd, "penalty": penalized}
 
 
@@ -107,6 +108,7 @@ def learn(
             solve=SOLVERS[noise.solver],
             store=store_of(checkpoint) if large and checkpoint is not None else None,
             from_zero=noise.from_zero,
+            save_every=SAVED_EVERY,
             checkpoint=checkpoint,
             progress=count,
         )

@@ -11,6 +11,7 @@ for sample-wise noise. Each row becomes the mean of its photos' new deltas; a lo
 N photos, R rows, B batch, S x S pixels; deltas and noise are float32 in [-epsilon, epsilon] on the pixel range [0, 1].
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -85,15 +86,17 @@ def generate(
     checkpoint: Path | None = None,
     store: Path | None = None,
     from_zero: bool = False,
+    save_every: float = 0.0,
     progress: Callable[[Round], None] | None = None,
 ) -> Tensor:
     """Algorithm 1: learn noise for ``faces`` together with ``source``, untrained (or trained, for error-maximizing noise).
 
     ``learn_on`` (photo indices) limits the photos the noise is learnt on, as the paper's 20 %; the source model trains on all.
-    ``checkpoint`` is written after every round and resumed from, so that a larger limit goes on from there; delete it when
-    the noise is saved. Returns the noise, float32 R x 3 x S x S, or the patches. With ``store``, a file that is made anew, the
-    rows live there and are returned as they are mapped: int8, in steps of epsilon / 127 (``faceguard.noise_store``). Rows start
-    as uniform noise, or ``from_zero`` as the authors' public scripts do.
+    ``checkpoint`` is written after a round when the last time lies ``save_every`` seconds back, and after the last one allowed,
+    so that a larger limit goes on from there; it is resumed from. Delete it when the noise is saved. Rows start as uniform
+    noise, or ``from_zero`` as the authors' public scripts do. Returns the noise, float32 R x 3 x S x S, or the patches. With
+    ``store``, a file that is made anew, the rows live there and are returned as they are mapped: int8, in steps of
+    epsilon / 127 (``faceguard.noise_store``).
     Raises NoiseDidNotConverge after ``max_rounds`` unless the noise is targeted, TrainingDiverged when the source model's
     outputs are no longer finite, and FaceguardError for cells or a patch larger than the faces.
     """
@@ -103,6 +106,7 @@ def generate(
     run = _Run(fabric, faces, source, settings, seed, learn_on, solve, store, from_zero)
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
+    saved = time.monotonic()
     while run.rounds < settings.max_rounds:
         if settings.objective == "error-minimizing" and not settings.targeted:
             run.train_source()
@@ -113,8 +117,10 @@ def generate(
             progress(Round(number=run.rounds, error=error))
         if settings.reached(error):
             break
-        if checkpoint is not None:
+        due = run.rounds == settings.max_rounds or time.monotonic() - saved >= save_every
+        if checkpoint is not None and due:
             run.save(checkpoint)
+            saved = time.monotonic()
     else:
         if not settings.targeted:
             raise NoiseDidNotConverge(

@@ -13,6 +13,23 @@ from faceguard.noise import NoiseSettings, Round, generate, pgd
 from tests.small import QUICK, SIZE, interrupt_after, learn, tiny_faces, tiny_net
 
 
+def test_a_checkpoint_is_written_as_often_as_is_asked_for_and_after_the_last_round_that_is_allowed(tmp_path):
+    often, checkpoint, seen = [], tmp_path / "noise.ckpt", []
+    for every in (0, 1000):
+        seen.clear()
+        few = replace(QUICK, max_rounds=3, stop_error=1e-9)
+        with pytest.raises(NoiseDidNotConverge):
+            asked = {
+                "checkpoint": checkpoint,
+                "save_every": every,
+                "progress": lambda _: seen.append(checkpoint.exists()),
+            }
+            learn(tiny_faces(), few, **asked)
+        often.append([*seen, checkpoint.exists()])
+        checkpoint.unlink()
+    assert often == [[False, True, True, True], [False, False, False, True]]
+
+
 @pytest.mark.parametrize("form", ["class-wise", "sample-wise"])
 def test_a_resumed_generation_equals_an_undisturbed_one_bit_for_bit(tmp_path, form):
     faces = tiny_faces()
