@@ -87,6 +87,25 @@ def test_one_seed_whose_control_failed_is_enough_for_inconclusive():
     assert simple_condition(clean=(0.8, 0.8), random=(0.8, 0.1), noise=(0.0, 0.0))["verdict"] == "inconclusive"
 
 
+def test_what_makes_numbers_worthless_is_said_of_noise_that_fails_as_well():
+    leaked = simple_condition(noise=(0.5,), doubts=["A test photo is in training."])
+    assert (leaked["verdict"], leaked["reasons"]) == ("inconclusive", ["A test photo is in training."])
+
+
+def test_what_is_recognized_is_compared_with_the_clean_arms_last_epoch():
+    arms = full(**{"clean": bare_arm((0.8,), (0.9,)), "error-minimizing": bare_arm((0.4,), (0.6,))})
+    found = judge(condition_of(arms))
+    assert (found.recognized, found.clean, found.worst_seed) == (0.6, 0.8, (0.6, 0.8))
+    assert found.ratio == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("clean", "noise"), [(0.0, 0.1), (None, 0.1), (0.8, None)])
+def test_a_ratio_that_is_not_known_is_no_small_number(clean, noise):
+    arms = full(**{"clean": bare_arm((clean,)), "error-minimizing": bare_arm((noise,))})
+    assert judge(condition_of(arms)).ratio == math.inf
+    assert judge(simple_condition(clean=(0.2,), noise=(0.1,))).ratio == 0.5
+
+
 def full(**arms):
     return {"clean": bare_arm((0.8,)), "random": bare_arm((0.8,)), "error-minimizing": bare_arm((0.0,))} | arms
 

@@ -1,6 +1,7 @@
 """An arm's numbers are those of identification and verification, averaged over its seeds, with intervals around them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,53 @@ def test_the_roc_is_the_mean_over_seeds_with_a_band_over_them(arm):
         assert curve["low"][i] <= curve["tar"][i] <= curve["high"][i]
     assert (curve["far"][-1], curve["tar"][-1]) == (1, 1)
     assert curve["tar"] == sorted(curve["tar"])
+
+
+def named(*right, photos=(2, 2), names=("ann", "bea")):
+    """Held-out faces of two people, and a cell for each seed that names as many of each one's photos rightly."""
+    labels = np.repeat(np.arange(len(photos)), photos)
+    test = replace(held_out(1, photos=len(labels)), labels=labels, names=names)
+    place = np.concatenate([np.arange(count) for count in photos])
+    return test, [{"predictions": np.where(place < np.array(each)[labels], labels, labels + 1)[None]} for each in right]
+
+
+def recognized(test, cells, people=2, **more):
+    return measure_arm(cells, test, {"all": np.arange(people)}, **more)["recognition"]["all"]["last"]
+
+
+def test_every_photo_counts_alike_whoever_has_many_of_them():
+    test, cells = named((1, 0), photos=(1, 9))
+    assert recognized(test, cells)["mean"] == 0.1
+
+
+def test_an_identity_without_held_out_photos_is_nobody_and_widens_no_interval():
+    test, cells = named((2, 0))
+    _, more = named((2, 0), names=("ann", "bea", "cat"))
+    assert recognized(replace(test, names=("ann", "bea", "cat")), more, people=3) == recognized(test, cells)
+
+
+def test_the_interval_over_identities_is_of_the_mean_of_all_seeds():
+    """One seed is always right and the other never, so that whoever is drawn the mean is one half."""
+    photos = (1,) * 8
+    test, cells = named((1,) * 8, (0,) * 8, photos=photos, names=tuple("abcdefgh"))
+    assert recognized(test, cells, people=8)["identities"] == [0.5, 0.5]
+
+
+def test_the_intervals_over_identities_follow_the_bootstraps_seed():
+    test = held_out(20)
+    cell, everyone = made_cell(test, 10, (0.4, 0.7)), {"all": np.arange(20)}
+    one, again, other = (measure_arm([cell], test, everyone, seed=seed) for seed in (0, 0, 1))
+    assert one == again
+    for read in (lambda arm: arm["recognition"]["all"]["last"], lambda arm: arm["verification"]["all"]["auc"]):
+        assert read(one)["seeds"] == read(other)["seeds"]
+        assert read(one)["identities"] != read(other)["identities"]
+
+
+def test_the_band_over_seeds_stays_between_0_and_1():
+    pairs = lfw_pairs()
+    perfect, inverted = ({**CELLS[0], "lfw_scores": sign * pairs.genuine} for sign in (1.0, -1.0))
+    curve = measure_arm([perfect, inverted], TEST, GROUPS, pairs=pairs)["roc"]["lfw"]
+    assert (min(curve["low"]), max(curve["high"])) == (0, 1)
 
 
 def lfw_pairs(impostors=1000, genuine=200, *, named=True, folds=1):

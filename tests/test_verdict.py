@@ -40,6 +40,7 @@ def recognition(clean=(0.9, 0.9), random=(0.9, 0.9), noise=(0.05, 0.9), *, best=
         (recognition(noise=(0.9, 0.9), random=(0.1, 0.9)), 20, "not protected", "rank-1 0.90 after the last epoch"),
         (recognition(noise=(0.05, 0.9), best=0.5, random=(0.1, 0.9)), 20, "not protected", "0.50 at its best"),
         (recognition(noise=(0.9, 0.1)), 20, "not protected", "rank-1 0.90 after the last epoch"),
+        (recognition((1.0, 1.0), (0.75, 1.0), (0.25, 0.75), best=0.5), 20, "protected", "0.50 at its best"),
         (recognition(noise=(0.05, 0.5)), 20, "inconclusive", "The others are recognized badly too: rank-1 0.50"),
     ],
 )
@@ -53,6 +54,17 @@ def test_the_verdict_follows_its_table(found, identities, expected, reason):
 def test_no_control_excuses_noise_that_leaves_the_protected_recognized(random, others):
     found = recognition(noise=(0.9, others), random=(random, 0.9))
     assert verdict(found, 20)[0] == "not protected"
+
+
+@pytest.mark.parametrize(
+    ("clean", "noise", "word"), [((0.6, 0.9), (0.5, 0.5), "protected"), ((0.8, 0.8), (0.5, 0.8), "inconclusive")]
+)
+def test_the_others_are_compared_after_the_last_epoch_of_both_arms(clean, noise, word):
+    """Stopping early brings neither arm's others more."""
+    found = recognition()
+    for arm, (last, best) in (("clean", clean), ("error-minimizing", noise)):
+        found[arm]["others"] = {"last": last, "best": best}
+    assert verdict(found, 20)[0] == word
 
 
 @pytest.mark.parametrize("arm", ARMS)
