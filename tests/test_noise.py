@@ -152,6 +152,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
     assert not torch.equal(same[0], generate(fabric, faces, tiny_net(), chosen, seed=8))
 
 
+def test_the_source_model_is_trained_as_the_settings_say(monkeypatch):
+    import faceguard.noise as module
+
+    told, step = [], module.optimizer_step
+    monkeypatch.setattr(module, "optimizer_step", lambda *a: told.append((a[2].param_groups[0], a[5])) or step(*a))
+    learn(tiny_faces(), replace(QUICK, learning_rate=0.03, momentum=0.7, weight_decay=0.002, gradient_clip=1.5))
+    for group, clip in told:
+        assert (group["lr"], group["momentum"], group["weight_decay"], clip) == (0.03, 0.7, 0.002, 1.5)
+
+
 def test_learn_on_limits_the_learning_photos_while_the_source_trains_on_all(monkeypatch):
     faces = tiny_faces(photos=8)
     part = torch.arange(0, len(faces), 4)

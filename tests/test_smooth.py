@@ -60,6 +60,15 @@ def test_the_step_follows_the_gradient_through_the_interpolation():
         assert (moved - start)[where].sign() == (losses[1] - losses[0]).sign()
 
 
+def test_the_model_never_sees_a_pixel_outside_the_range_when_cells_are_learnt():
+    seen, network = [], torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    x = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)).round()
+    settings = NoiseSettings(epsilon=EPSILON, pgd_steps=2)
+    pgd_on_cells(lambda p: seen.append(p.detach()) or network(p), x, torch.tensor([0, 1]), cells(), settings, 1e-3)
+    assert torch.equal(seen[0], (x + smooth(cells(), 8)).clamp(0, 1))
+    assert len(seen) == 2 and all(pixels.min() >= 0 and pixels.max() <= 1 for pixels in seen)
+
+
 def test_algorithm_1_learns_cells_and_gives_rows_of_the_faces_size_within_the_budget():
     settings = replace(QUICK, cells=4)
     noise = learn(tiny_faces(), settings)
@@ -85,6 +94,7 @@ def test_a_patch_lies_whole_at_a_place_of_each_photos_own_and_its_gradient_comes
         assert torch.equal(photo[:, top : top + 4, left : left + 4], patch)
         assert photo.count_nonzero() == patch.count_nonzero()
     assert {top for top, _ in corners} == {left for _, left in corners} == set(range(6))
+    assert len(corners) > 18  # of 36: the two are drawn apart
     noise.sum().backward()
     assert torch.equal(patches.grad, torch.ones_like(patches))
 

@@ -18,6 +18,7 @@ from faceguard.identities import Faces, split
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.study import (
     ARMS,
+    ArmResult,
     arm_faces,
     draw_protected,
     judge,
@@ -92,6 +93,13 @@ def test_every_arm_has_its_faces_and_clean_is_untouched(faces):
         assert set(faces.labels[changed]) == {0}
 
 
+def test_the_public_codes_switch_is_that_of_both_noisy_arms(faces):
+    arms = arm_faces(faces, bank(), {faces.names[0]: 1}, seed=0, original=True)
+    for arm in ("random", "error-minimizing"):
+        change = arms[arm].pixels.astype(int) - faces.pixels
+        assert change.min() == 0 < change.max()
+
+
 def test_groups_part_the_identities_and_an_empty_group_is_left_out(faces):
     groups = make_groups(faces, [faces.names[4], faces.names[1]])
     assert {group: labels.tolist() for group, labels in groups.items()} == {"protected": [1, 4], "others": [0, 2, 3, 5]}
@@ -116,6 +124,11 @@ def test_faces_are_resized_as_a_trainer_would_and_left_alone_at_their_size(faces
     means = faces.pixels.reshape(30, 8, 2, 8, 2, 3).mean(axis=(2, 4))
     assert np.abs(small.pixels - means).max() <= 1
     assert resize_faces(faces, 24).size == 24
+
+
+def test_the_best_epoch_may_be_the_first():
+    found = ArmResult(losses=[], rank1={"all": [0.5, 0.1]}, within={"all": 0.2}, verification={})
+    assert found.recognition == {"all": {"last": 0.1, "best": 0.5, "within": 0.2}}
 
 
 # ---- a tiny real run

@@ -142,6 +142,16 @@ def test_the_learning_rate_follows_its_schedule(monkeypatch, schedule, expected)
     assert rates == pytest.approx([0.5 * share for share in expected])
 
 
+def test_training_takes_its_momentum_weight_decay_and_clip_from_the_settings(monkeypatch):
+    import faceguard.train as module
+
+    told, step = [], module.optimizer_step
+    monkeypatch.setattr(module, "optimizer_step", lambda *a: told.append((a[2].param_groups[0], a[5])) or step(*a))
+    train(numbered_faces(16), replace(PLAIN, momentum=0.7, weight_decay=0.002, gradient_clip=1.5))
+    for group, clip in told:
+        assert (group["momentum"], group["weight_decay"], clip) == (0.7, 0.002, 1.5)
+
+
 def test_training_passes_every_batch_through_its_flips_and_crops(monkeypatch):
     import faceguard.train as module
 
