@@ -24,6 +24,7 @@ from faceguard.study import (
     judge,
     make_groups,
     protect_faces,
+    protect_photos,
     verdict,
 )
 from faceguard.train import TrainSettings
@@ -91,6 +92,12 @@ def test_every_arm_has_its_faces_and_clean_is_untouched(faces):
     for arm in ("random", "error-minimizing"):
         changed = np.flatnonzero((arms[arm].pixels != faces.pixels).any(axis=(1, 2, 3)))
         assert set(faces.labels[changed]) == {0}
+
+
+def test_a_photo_finds_its_sample_wise_row_by_its_key_wherever_it_stands(faces):
+    of_photos = replace(bank(30), identities=faces.keys[::-1], form="sample-wise")
+    found = protect_photos(faces, of_photos, faces.names)
+    assert np.array_equal(found.pixels, np.clip(faces.pixels + of_photos.levels(range(30))[::-1], 0, 255))
 
 
 def test_the_public_codes_switch_is_that_of_both_noisy_arms(faces):
