@@ -87,6 +87,14 @@ def test_random_phases_keep_the_rms_of_rows_that_were_amplified_to_the_budgets_e
     torch.testing.assert_close(*power, rtol=2e-3, atol=0)
 
 
+def test_a_strong_row_is_made_up_for_as_long_as_it_takes_beside_faint_ones():
+    strong, faint = bank(4, 32).amplified(8).rows, bank(4, 32, strength=20).rows
+    learnt = replace(bank(8, 32), rows=torch.cat([strong, faint]))
+    one, other = (rows.delta(range(8)).double() for rows in (learnt, phase_randomized(learnt, seed=0)))
+    power = [rows.pow(2).mean(dim=(1, 2, 3)).sqrt() for rows in (other, one)]
+    torch.testing.assert_close(*power, rtol=5e-3, atol=0)
+
+
 def test_rows_that_settle_within_the_fewest_cuts_are_cut_no_more_often(monkeypatch):
     usual = phase_randomized(bank(8, 32, cells=8), seed=0)
     monkeypatch.setattr("faceguard.controls.CUTS", (30, 30))

@@ -125,6 +125,53 @@ def test_rounds_that_run_out_are_an_error_and_a_larger_limit_goes_on_where_it_st
     assert rounds[0].number == 3
 
 
+def test_every_step_of_every_round_has_draws_of_its_own(monkeypatch):
+    import faceguard.noise as module
+
+    drawn, step = [], module.optimizer_step
+    monkeypatch.setattr(module, "optimizer_step", lambda *a: drawn.append(float(torch.rand(()))) or step(*a))
+    chosen = replace(QUICK, stop_error=1e-9, max_rounds=3)
+    with pytest.raises(NoiseDidNotConverge):
+        learn(tiny_faces(), chosen, solve=lambda *a: drawn.append(float(torch.rand(()))) or pgd(*a))
+    assert len(set(drawn)) == len(drawn) == 3 * (3 + 3)
+
+
+def test_the_error_is_that_of_the_photos_as_they_are_and_of_those_learnt_on_alone(monkeypatch):
+    tried = []
+
+    def augmentation(*_, **__):
+        return lambda pixels: tried.append(torch.is_inference_mode_enabled()) or pixels
+
+    monkeypatch.setattr("faceguard.noise.augmentation", augmentation)
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 3))
+    nn.init.zeros_(flat[1].weight)
+    flat[1].bias.data = torch.tensor([1.0, 0.0, 0.0])
+    rounds: list[Round] = []
+    chosen, part = replace(QUICK, objective="error-maximizing"), torch.tensor([0, 6, 7, 12])
+    generate(make_fabric(device="cpu"), tiny_faces(), flat, chosen, seed=7, learn_on=part, progress=rounds.append)
+    assert [done.error for done in rounds] == [0.75]
+    assert tried and not any(tried)
+
+
+def test_noise_is_learnt_in_the_precision_of_the_training():
+    told = []
+    for precision in ("bf16", "fp32"):
+        solve = lambda *a: told.append(torch.is_autocast_enabled("cpu")) or pgd(*a)  # noqa: E731
+        one = replace(QUICK, stop_error=0.999, batch_size=18)
+        generate(make_fabric(device="cpu", precision=precision), tiny_faces(), tiny_net(), one, seed=7, solve=solve)
+    assert told == [True, False]
+
+
+def test_photos_are_published_before_a_trainer_flips_and_crops_them(monkeypatch):
+    order = []
+    monkeypatch.setattr(
+        "faceguard.noise.augmentation", lambda *_, **__: lambda pixels: order.append("flipped") or pixels
+    )
+    publish = lambda pixels: order.append("published") or pixels  # noqa: E731
+    learn(tiny_faces(), replace(QUICK, publication=publish, stop_error=0.999, train_steps=1, batch_size=18))
+    assert order == ["published", "flipped"] * 2
+
+
 def test_a_diverging_source_model_is_a_sentence_and_the_last_good_round_stays(tmp_path):
     faces, checkpoint = tiny_faces(), tmp_path / "noise.ckpt"
     with pytest.raises(TrainingDiverged, match=r"after round 1 at learning rate 1e\+30; lower the learning rate"):
