@@ -74,6 +74,18 @@ def test_the_estimate_is_that_of_the_dense_formula(identities, photos, seed):
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
+def test_people_with_many_photos_do_not_move_the_mean_face_and_whoever_has_none_counts_as_nobody():
+    faces = tiny_faces(4, 6).take([*range(6), 6, 7, 18, 19, 20, 21])
+    present = [0, 1, 3]
+    x = faces.pixels.reshape(len(faces), -1).astype(float)
+    means = np.stack([x[faces.labels == k].mean(0) for k in present])
+    deviations = x - means[[present.index(label) for label in faces.labels]]
+    power = 16**2 / 3
+    noisy = power * np.eye(x.shape[1]) + deviations.T @ deviations / (12 - 3) / (12 / 3)
+    found = estimate_rows(faces, epsilon=EPSILON, seed=0).reshape(4, -1)
+    np.testing.assert_allclose(found[present], power * (means - means.mean(0)) @ np.linalg.inv(noisy), atol=0.02)
+
+
 def test_one_photo_each_and_identities_without_photos_give_a_finite_estimate():
     faces = tiny_faces(4, 2)
     lone = faces.take([0, 2, 4])
@@ -114,3 +126,15 @@ def test_the_attack_is_what_the_next_adversary_makes_of_the_cleaned_faces():
     found = Averaging(then=then).attack(fabric, train, test, seed=4)
     assert torch.equal(found.embeddings, expected.embeddings)
     assert not torch.equal(found.embeddings, then.attack(fabric, train, test, seed=4).embeddings)
+
+
+def test_the_attack_estimates_with_its_seed_and_hands_its_countermeasure_on(monkeypatch):
+    seeds, changed = [], []
+    monkeypatch.setattr(
+        "faceguard.averaging.estimate_rows",
+        lambda faces, *, epsilon, seed: seeds.append(seed) or estimate_rows(faces, epsilon=epsilon, seed=seed),
+    )
+    then = Scratch(width=8, size=8, train=TrainSettings(epochs=1, batch_size=6))
+    fabric, change = make_fabric(device="cpu"), lambda _, x, y, done: changed.append(len(x)) or (x, y)
+    Averaging(then=then).attack(fabric, tiny_faces(3, 6), tiny_faces(3, 2, seed=1), seed=4, change_batch=change)
+    assert (seeds, changed) == ([4], [6, 6, 6])

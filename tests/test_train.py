@@ -71,6 +71,29 @@ def test_who_changes_batches_is_told_how_much_of_the_training_lies_behind():
     assert told == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
 
 
+def test_every_batch_of_every_epoch_and_process_has_draws_of_its_own(monkeypatch):
+    drawn = []
+
+    def draw(_, x, y, done):
+        drawn.append(float(torch.rand(())))
+        return x, y
+
+    train(numbered_faces(24), PLAIN, change_batch=draw)
+    monkeypatch.setattr("lightning_fabric.Fabric.global_rank", 1)
+    train(numbered_faces(24), PLAIN, change_batch=draw)
+    assert len(set(drawn)) == len(drawn) == 2 * 2 * 3
+
+
+def test_the_accuracy_is_by_the_photos_own_labels_whatever_labels_are_learnt():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 2))
+    nn.init.zeros_(model[1].weight)
+    model[1].bias.data = torch.tensor([1.0, 0.0])
+    faces = numbered_faces(24).take([*range(0, 24, 2), 1, 3, 5, 7])
+    still = replace(PLAIN, learning_rate=1e-30, epochs=1)
+    _, curve = train(faces, still, model=model, change_batch=lambda _, x, y, done: (x, 1 - y))
+    assert curve[0].accuracy == 0.75
+
+
 def test_a_last_batch_of_a_single_photo_is_left_out():
     model, _ = train(numbered_faces(9), replace(PLAIN, epochs=1))
     assert len(model.seen) == 8
