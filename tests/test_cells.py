@@ -135,6 +135,35 @@ def test_what_a_gpu_computes_is_not_taken_for_what_a_processor_does(monkeypatch)
     assert all(one != other for one, other in zip(names(on("cuda")), here, strict=True))
 
 
+def test_whatever_determines_a_cell_gives_it_another_name():
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+    usual = train, test, ADVERSARY, Countermeasure(), 0, make_fabric(device="cpu")
+    changes = [
+        (0, replace(train, pixels=255 - train.pixels)),
+        (0, replace(train, labels=1 - train.labels)),
+        (1, replace(test, pixels=255 - test.pixels)),
+        (1, replace(test, labels=1 - test.labels)),
+        (2, replace(ADVERSARY, width=16)),
+        (2, replace(ADVERSARY, train=TrainSettings(epochs=2, batch_size=4))),
+        (3, MixUp()),
+        (3, MixUp(alpha=0.5)),
+        (4, 1),
+        (5, make_fabric(device="cpu", precision="bf16")),
+    ]
+    names = {cell_hash(*(new if i == place else one for i, one in enumerate(usual))) for place, new in changes}
+    assert len(names | {cell_hash(*usual)}) == len(changes) + 1
+
+
+def test_a_cells_seed_is_that_of_its_attack_and_of_its_countermeasure(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(Grayscale, "prepare", lambda self, train, *, seed: told.append(seed) or train)
+    attack = Scratch.attack
+    monkeypatch.setattr(Scratch, "attack", lambda *a, **k: told.append(k["seed"]) or attack(*a, **k))
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+    run_cell(make_fabric(device="cpu"), train, test, ADVERSARY, Grayscale(), seed=3, lfw=None, folder=tmp_path)
+    assert told == [3, 3]
+
+
 @pytest.mark.parametrize("against", [Grayscale(), MixUp()])
 def test_a_cell_prepares_views_and_changes_as_its_countermeasure_says(against, tmp_path, monkeypatch):
     seen, attack = {}, Scratch.attack

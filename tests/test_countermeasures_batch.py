@@ -86,6 +86,12 @@ def test_cutmix_pastes_a_square_of_one_partner_and_counts_its_area():
     assert len(labels.max(1).values.unique()) > 5
 
 
+def test_cutmix_pastes_the_area_that_the_share_leaves(monkeypatch):
+    monkeypatch.setattr(CutMix, "shares", lambda self, x: torch.full((len(x),), 0.75))
+    _, labels = CutMix().batch(countable(240), photos(240), torch.arange(240))
+    assert labels[torch.arange(240), torch.arange(240)].min() == 0.75  # a quarter of the photo, or less at the edges
+
+
 # ---- AutoAugment
 
 
@@ -187,6 +193,19 @@ def test_a_network_comes_back_in_train_mode_even_after_an_error():
         assert not model.training
         raise RuntimeError
     assert model.training
+
+
+def test_adversarial_training_starts_anywhere_in_the_box_and_takes_steps_of_its_own_size():
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    x = photos() * 0.5 + 0.25
+    found, _ = AdversarialTraining(step_size=1e-9, steps=1).batch(flat, x, torch.arange(24) % 3)
+    start = (found - x) * 255
+    assert start.min() < -7.9 and start.max() > 7.9 and abs(start.mean()) < 0.3
+    torch.manual_seed(0)
+    one, _ = AdversarialTraining(step_size=1 / 255, steps=1).batch(flat, x, torch.arange(24) % 3)
+    torch.manual_seed(0)
+    none, _ = AdversarialTraining(step_size=1e-9, steps=1).batch(flat, x, torch.arange(24) % 3)
+    assert (255 * (one - none)).abs().median() == pytest.approx(1, abs=1e-3)
 
 
 # ---- UEraser

@@ -109,6 +109,32 @@ def test_a_control_that_is_asked_at_its_best_epoch_must_miss_the_claim_at_the_cl
     assert (found.met, found.value and round(found.value, 6)) == met
 
 
+def test_a_claim_that_learnt_noise_hides_something_needs_a_control_of_the_same():
+    """A control about one class says nothing about all of them, and nobody else's control says anything."""
+    about_birds = replace(CONTROLLED.expectations[1], label="bird")
+    runs = {name: {"accuracy": {"last": {"mean": 0.2}}, "chance": 0.1} for name in CONTROLLED.runs}
+    runs["clean"] = {"accuracy": {"last": {"mean": 0.9}}, "chance": 0.1}
+    for expected in ((CONTROLLED.expectations[0],), (CONTROLLED.expectations[0], about_birds)):
+        study = replace(CONTROLLED, expectations=expected)
+        assert not any(study.controls(expected[0], name) for name in ("class-wise", "sample-wise"))
+        assert claim(expectations(study, runs), "class-wise") == (False, None)
+
+
+def test_a_control_that_leaves_just_what_is_claimed_of_the_noise_clears_nothing():
+    quarter = ImageExpectation(run="noisy", than="clean", at_most=0.25)
+    assert [quarter.clears(share) for share in (0.26, 0.25, None)] == [True, False, False]
+
+
+def test_the_best_epoch_is_compared_with_what_the_reference_knew_after_its_last():
+    expected = ImageExpectation(run="random", than="clean", at_least=0.4, epoch="best")
+    runs = {
+        name: {"accuracy": {"last": {"mean": last}, "best": {"mean": best}}, "chance": 0.1}
+        for name, last, best in (("clean", 0.5, 0.9), ("random", 0.2, 0.3))
+    }
+    found = claim(expectations(replace(CONTROLLED, expectations=(expected,)), runs), "random")
+    assert (found.met, round(found.value, 6)) == (True, 0.5)
+
+
 def patches(*sides):
     """Learnt and random patches of these sides (None: the whole photo), with a claim about each."""
     kinds = {"learnt": "error-minimizing", "random": "random"}
