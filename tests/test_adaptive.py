@@ -1,5 +1,6 @@
 """Adversaries who know the rows: projecting removes their span, augmenting adds them to anybody."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -194,3 +195,29 @@ def test_a_study_gives_whoever_knows_rows_the_rows_that_it_uses(data, tmp_path, 
         (known,) = adversary.banks
         assert torch.equal(open_bank(known).rows, loaded(plan).bank(job.condition.noise).rows)
         assert bank_hashes(adversary.banks) in adversary.fingerprint()
+
+
+def test_banks_that_differ_in_their_budget_alone_are_two_banks(shipped, monkeypatch):
+    louder = {name: partial(lambda bank: replace(bank, epsilon=0.2), bank) for name, bank in shipped.items()}
+    before = bank_hashes(("plain",))
+    monkeypatch.setattr(eval.adaptive, "WITH_THE_PACKAGE", louder)
+    assert bank_hashes(("plain",)) != before
+
+
+def test_an_extractor_that_sees_projected_faces_is_no_longer_one_for_all_training_faces(shipped, monkeypatch):
+    attack = SCRATCH.attack
+    monkeypatch.setattr(Scratch, "attack", lambda _, *a, **k: replace(attack(*a, **k), frozen="weights"))
+    found = Projecting(then=SCRATCH).attack(make_fabric(device="cpu"), tiny_faces(), tiny_faces(seed=1), seed=0)
+    assert found.frozen is None
+
+
+def test_estimated_rows_are_those_of_the_seed_and_no_more_than_the_rank(monkeypatch):
+    told, estimate = [], eval.adaptive.estimate_rows
+    monkeypatch.setattr(eval.adaptive, "estimate_rows", lambda *a, **k: told.append(k) or estimate(*a, **k))
+    train, test = tiny_faces(4, 6), tiny_faces(4, 2, seed=1)
+    attacks = [
+        Projecting(then=SCRATCH, rows="estimated", rank=rank).attack(make_fabric(device="cpu"), train, test, seed=5)
+        for rank in (1, 2)
+    ]
+    assert told == [{"epsilon": 16 / 255, "seed": 5}] * 2
+    assert not torch.equal(attacks[0].embeddings, attacks[1].embeddings)

@@ -152,3 +152,17 @@ def test_projection_refuses_as_many_identities_as_a_photo_has_values():
     )
     with pytest.raises(DataError, match=r"12 identities span all 12 values .*; use larger photos or fewer identities"):
         OrthogonalProjection().prepare(faces, seed=0)
+
+
+def test_the_regression_takes_all_its_steps_at_a_rate_that_falls_twice(monkeypatch):
+    rates, step = [], torch.optim.SGD.step
+    monkeypatch.setattr(
+        torch.optim.SGD, "step", lambda self, *a: rates.append(self.param_groups[0]["lr"]) or step(self, *a)
+    )
+    OrthogonalProjection(steps=20, batch_size=7).weights(noisy_faces(30), seed=0)
+    rate = 0.1 * 32**2 / 8**2  # photos of a sixteenth of the pixels bear sixteen times the published rate
+    assert rates == pytest.approx([rate] * 10 + [rate / 10] * 5 + [rate / 100] * 5)
+
+
+def test_the_strengths_are_those_of_the_benchmarks():
+    assert (COUNTERMEASURES["jpeg"].quality, COUNTERMEASURES["bit-depth"].bits) == (10, 2)

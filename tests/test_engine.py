@@ -151,6 +151,17 @@ def test_nothing_is_met_where_a_control_failed_or_nothing_was_run():
     }
 
 
+def test_a_claim_about_the_best_epoch_is_a_share_of_what_clean_photos_gave_after_the_last():
+    condition = Condition(protected=1)
+    claims = (Expectation(at_most=0.5, epoch="best"), Expectation(at_least=0.25))
+    study = FaceStudy(claim="", faces="people", conditions=(condition,), expectations=claims)
+    arms = {"clean": (0.4, 0.8), "error-minimizing": (0.1, 0.3)}
+    rates = {arm: {"last": {"mean": last}, "best": {"mean": best}} for arm, (last, best) in arms.items()}
+    told = {arm: {"recognition": {"protected": rate}} for arm, rate in rates.items()}
+    best, last = expectations(study, [measured(condition, "protected") | {"arms": told}]).values()
+    assert (best.met, last.met, round(best.value, 6), last.value) == (False, True, 0.75, 0.25)
+
+
 def test_lfw_is_judged_beside_the_groups_and_added_to_cells_that_lack_it(tmp_path, study, trainings):
     everybody = "(Condition(adversary='small', protected=None),)"
     study("--only", "*/0/clean")

@@ -41,6 +41,24 @@ def test_no_noise_has_a_gradient_and_stays_finite():
     assert float(found.abs().max()) <= SETTINGS.epsilon
 
 
+def test_a_photos_noise_does_not_hang_on_the_others_of_its_batch():
+    """Alone, the penalty outweighs this loss; a norm over a batch with stronger noise would be outweighed."""
+    start = torch.cat([torch.full((1, 3, 4, 4), 0.01), torch.full((1, 3, 4, 4), 0.03)])
+
+    def model(x):
+        return scores(0.2 * x.sum((1, 2, 3)))
+
+    both = penalized(model, PHOTO, torch.tensor([0, 1]), start, SETTINGS)
+    alone = [penalized(model, PHOTO[:1], torch.tensor([label]), start[label : label + 1], SETTINGS) for label in (0, 1)]
+    torch.testing.assert_close(both, torch.cat(alone))
+
+
+def test_the_model_never_sees_a_pixel_outside_the_range():
+    seen, white = [], torch.ones(2, 3, 4, 4)
+    penalized(lambda x: seen.append(x.detach()) or scores(x.sum((1, 2, 3))), white, LABEL, 0.1 * white, SETTINGS)
+    assert len(seen) == SETTINGS.pgd_steps and max(pixels.max() for pixels in seen) <= 1
+
+
 def test_a_patch_is_solved_for_as_well():
     patches = torch.full((2, 3, 2, 2), 0.01)
     settings = NoiseSettings(epsilon=8 / 255, pgd_steps=20, patch=2)
