@@ -160,9 +160,12 @@ def test_noise_that_is_not_finite_makes_no_bank(value):
         make_bank(broken, epsilon=EPSILON, identities=("a", "b", "c"), form="class-wise", seed=0)
 
 
-def test_noise_beyond_the_budget_makes_no_bank():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_noise_beyond_the_budget_makes_no_bank(sign):
     with pytest.raises(BankError, match=r"reaches 17\.000 levels and epsilon allows 16\.000"):
-        make_bank(torch.full((1, 3, 4, 4), 17 / 255), epsilon=EPSILON, identities=("a",), form="class-wise", seed=0)
+        make_bank(
+            torch.full((1, 3, 4, 4), sign * 17 / 255), epsilon=EPSILON, identities=("a",), form="class-wise", seed=0
+        )
 
 
 def test_all_problems_of_a_bank_are_named_at_once():

@@ -120,6 +120,18 @@ def test_a_claim_that_learnt_noise_hides_something_needs_a_control_of_the_same()
         assert claim(expectations(study, runs), "class-wise") == (False, None)
 
 
+@pytest.mark.parametrize(("again", "met"), [(0.9, True), (0.2, False)])
+def test_every_control_of_a_claim_counts(again, met):
+    study = replace(CONTROLLED, runs={**CONTROLLED.runs, "random again": RANDOM})
+    last = {"clean": 0.9, "class-wise": 0.2, "sample-wise": 0.2, "random": 0.9, "random by photo": 0.9}
+    runs = {
+        name: {"accuracy": {"last": {"mean": value}}, "chance": 0.1}
+        for name, value in (last | {"random again": again}).items()
+    }
+    assert claim(expectations(study, runs), "class-wise").met == met
+    assert claim(expectations(study, runs), "sample-wise").met
+
+
 def test_a_control_that_leaves_just_what_is_claimed_of_the_noise_clears_nothing():
     quarter = ImageExpectation(run="noisy", than="clean", at_most=0.25)
     assert [quarter.clears(share) for share in (0.26, 0.25, None)] == [True, False, False]

@@ -8,7 +8,7 @@ import torch
 from images import CIFAR, image_data, write_split  # noqa: F401
 
 from eval.image_data import StudyImages
-from eval.image_noise import learn, levels, put, rows_for
+from eval.image_noise import drawn_share, learn, levels, passes, put, rows_for
 from eval.image_scales import size_of
 from eval.image_study import ImageNoise, ImageStudy, Run
 from faceguard.bank import make_bank
@@ -78,6 +78,32 @@ def test_two_noises_of_different_seeds_lie_at_places_of_their_own():
     one, again, other = (levels(bank, ImageNoise(patch=4, seed=seed), rows, 16) for seed in (0, 0, 1))
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert np.array_equal(np.abs(one).sum((1, 2, 3)), np.abs(other).sum((1, 2, 3)))
+
+
+def test_every_part_of_the_photos_has_places_of_its_own():
+    bank, noise = tiny_bank(2, 4), ImageNoise(patch=4)
+    one, other = (levels(bank, noise, np.array(rows), 16) for rows in ([0, 0, 1, 1, 0, 1], [0, 0, 1, 1, 1, 1]))
+    assert not np.array_equal(one[:4], other[:4])
+
+
+def test_a_share_is_of_each_class_and_every_class_has_draws_of_its_own():
+    faces = tiny_faces(3, 40).take([*range(80), *range(80, 90)])
+    drawn = drawn_share(faces, 0.5, seed=0, what="a").numpy()
+    assert np.bincount(faces.labels[drawn]).tolist() == [20, 20, 5]
+    assert set(drawn[drawn < 40]) != set(drawn[(drawn >= 40) & (drawn < 80)] - 40)
+
+
+def test_a_source_model_of_error_maximizing_noise_is_trained_as_the_set_says(monkeypatch):
+    told = []
+    monkeypatch.setattr("eval.image_noise.fit", lambda *a, **_: told.append(a[3]))
+    monkeypatch.setattr("eval.image_noise.generate", lambda *_, **__: torch.zeros(3, 3, 8, 8))
+    for kind in ("error-maximizing", "error-minimizing"):
+        learn(None, tiny_faces(), ImageNoise(kind=kind), SIZE)
+    assert told == [SIZE.train]
+
+
+def test_a_batch_of_few_photos_is_no_more_passes_than_photos():
+    assert passes(ImageNoise(), replace(SIZE, learn_on=1), 5, 2) == 2 * (5 + 5)
 
 
 def test_a_class_that_shares_one_sample_wise_row_takes_its_first_photos():

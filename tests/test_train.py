@@ -94,6 +94,11 @@ def test_the_accuracy_is_by_the_photos_own_labels_whatever_labels_are_learnt():
     assert curve[0].accuracy == 0.75
 
 
+def test_what_is_learnt_is_the_loss_that_was_given():
+    _, curve = train(numbered_faces(16), PLAIN, loss_of=lambda logits, y: 3 + 0 * logits.sum())
+    assert [epoch.loss for epoch in curve] == [3, 3]
+
+
 def test_a_last_batch_of_a_single_photo_is_left_out():
     model, _ = train(numbered_faces(9), replace(PLAIN, epochs=1))
     assert len(model.seen) == 8
