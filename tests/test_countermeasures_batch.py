@@ -52,6 +52,9 @@ def test_a_square_is_centred_on_every_pixel_alike():
     mask = squares(torch.zeros(20000, 3, 4, 4), torch.ones(20000, dtype=torch.long))
     assert (mask.flatten(1).sum(1) == 1).all()
     assert (mask.float().mean(0) * 16 - 1).abs().max() < 0.15
+    hidden = squares(torch.zeros(20000, 3, 5, 5), torch.full((20000,), 3)).float().mean((0, 1))
+    centred = torch.tensor([2, 3, 3, 3, 2]) / 5  # of a line's five centres, those that hide it
+    torch.testing.assert_close(hidden, centred[:, None] * centred, atol=0.02, rtol=0)
 
 
 def test_mixup_gives_labels_the_shares_that_pixels_have():
