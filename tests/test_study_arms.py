@@ -10,9 +10,11 @@ from studies import data, trainings  # noqa: F401
 from test_study_data import TWO, loaded
 
 from eval.banks import BankRecipe
+from eval.data import _partly
 from faceguard.assign import assign_rows
 from faceguard.controls import phase_randomized, random_bank
 from faceguard.study import draw_protected, protect_faces
+from tests.small import tiny_faces
 
 
 def test_the_phase_randomized_arm_carries_the_rows_with_random_phases(data, trainings, tmp_path):
@@ -77,3 +79,13 @@ def test_which_of_a_persons_photos_carry_noise_is_drawn_by_the_seed_of_the_data(
         noisy.append(change.reshape(4, 8))
     assert (noisy[0] != noisy[1]).any()
     assert len({tuple(row) for row in noisy[0]}) > 1  # everybody has draws of their own
+
+
+def test_a_photo_without_noise_is_the_clean_one_of_its_own_although_others_got_lost():
+    clean = tiny_faces(2, 4)
+    noisy = replace(clean, pixels=255 - clean.pixels).take([1, 2, 3, 4, 6, 7])
+    found = _partly(clean, noisy, {name: 0 for name in clean.names}, 0.5, 0)
+    kept = [any(np.array_equal(photo, one) for one in noisy.pixels) for photo in found.pixels]
+    originals = clean.pixels[[1, 2, 3, 4, 6, 7]]
+    assert np.array_equal(found.pixels, np.where(np.array(kept)[:, None, None, None], noisy.pixels, originals))
+    assert 0 < sum(kept) < 6
