@@ -164,5 +164,10 @@ def test_the_regression_takes_all_its_steps_at_a_rate_that_falls_twice(monkeypat
     assert rates == pytest.approx([rate] * 10 + [rate / 10] * 5 + [rate / 100] * 5)
 
 
+def test_the_regression_starts_as_a_linear_layer_does():
+    start = OrthogonalProjection(steps=1, learning_rate=1e-9).weights(noisy_faces(30), seed=0) * 192**0.5
+    assert start.abs().max() <= 1.001 and start.std() == pytest.approx(3**-0.5, abs=0.05)
+
+
 def test_the_strengths_are_those_of_the_benchmarks():
     assert (COUNTERMEASURES["jpeg"].quality, COUNTERMEASURES["bit-depth"].bits) == (10, 2)

@@ -84,7 +84,7 @@ def test_which_of_a_persons_photos_carry_noise_is_drawn_by_the_seed_of_the_data(
 def test_a_photo_without_noise_is_the_clean_one_of_its_own_although_others_got_lost():
     clean = tiny_faces(2, 4)
     noisy = replace(clean, pixels=255 - clean.pixels).take([1, 2, 3, 4, 6, 7])
-    found = _partly(clean, noisy, {name: 0 for name in clean.names}, 0.5, 0)
+    found = _partly(clean, noisy, dict.fromkeys(clean.names, 0), 0.5, 0)
     kept = [any(np.array_equal(photo, one) for one in noisy.pixels) for photo in found.pixels]
     originals = clean.pixels[[1, 2, 3, 4, 6, 7]]
     assert np.array_equal(found.pixels, np.where(np.array(kept)[:, None, None, None], noisy.pixels, originals))

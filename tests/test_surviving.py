@@ -17,10 +17,13 @@ from eval.surviving import (
     SCALE,
     SurvivalStudy,
     _bounded,
+    _expectations,
     _still_a_photo,
+    _summary,
     survive,
 )
 from faceguard.errors import DataError
+from faceguard.survival import published
 
 FEW = {"qualities": (30, 95), "scales": (0.5,), "face_sizes": (40, 5000)}
 
@@ -70,6 +73,40 @@ def test_claims_are_about_the_shipped_noise(photos):
     )
     found = survive(study, photos, workers=1, progress=lambda *_: None)
     assert found["expectations"] == {"photos: lossless at least 2": False, "photos: JPEG 75 at least 0.6": True}
+
+
+def test_a_curve_is_of_medians_and_quartiles_and_counts_noise_that_is_wholly_lost():
+    found = _summary({("shipped", LOSSLESS, 1.0): [0.0, 0.9, 1.0, 0.8, 0.1], ("plain", QUALITY, 75): [0.0]})
+    assert found["shipped"][LOSSLESS] == {"1": {"median": 0.8, "quartiles": [0.1, 0.9], "photos": 5}}
+    assert found["plain"][QUALITY] == {"75": {"median": 0.0, "quartiles": [0.0, 0.0], "photos": 1}}
+
+
+@pytest.mark.parametrize(
+    ("lossless", "jpeg", "met"), [(0.8, 0.6, [True, True]), (0.79, 0.6, [False, True]), (1.0, 0.59, [True, False])]
+)
+def test_claims_are_met_from_their_bound_on_and_each_is_about_its_own_curve(lossless, jpeg, met):
+    study = SurvivalStudy(claim="", photos={"photos": 1})
+    shipped = {LOSSLESS: {"1": {"median": lossless}}, QUALITY: {"75": {"median": jpeg}}}
+    assert list(_expectations(study, {"photos": {"shipped": shipped}}).values()) == met
+
+
+def test_photos_are_published_as_the_names_of_the_curves_say(photos, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "eval.surviving.published", lambda written, **how: told.append(how) or published(written, **how)
+    )
+    study = SurvivalStudy(claim="", photos={"photos": 1}, noises=("shipped",), most=1, **FEW)
+    survive(study, photos, workers=1, progress=lambda *_: None)
+    assert told == [{"quality": 30}, {"quality": 95}, {"quality": 90, "scale": 0.5}, {"quality": 75}]
+
+
+def test_photos_take_rows_in_turn_and_each_counts_against_its_own(photos, monkeypatch):
+    told = []
+    monkeypatch.setattr("eval.surviving.noise_kept", lambda _, written, delta, *, size: told.append(delta) or 0.0)
+    study = SurvivalStudy(claim="", photos={"photos": 1}, qualities=(), scales=(), face_sizes=(), noises=("shipped",))
+    found = survive(study, photos, workers=1, progress=lambda *_: None)
+    rows = [[np.array_equal(delta, coarse_bank().delta(row).numpy()) for row in range(3)].index(True) for delta in told]
+    assert rows == [0, 1] and found["folders"]["photos"]["shipped"][LOSSLESS]["1"]["photos"] == 2
 
 
 def test_a_folder_without_a_face_is_a_sentence(tmp_path):
