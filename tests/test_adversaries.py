@@ -160,3 +160,23 @@ def test_fine_tuning_starts_from_the_weights_that_it_names(faces, data):
     before = load_model(str(data / "run")).features.parameters()
     for one, other in zip(found.embedder.features.parameters(), before, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_seed_draws_the_weights_that_a_network_starts_from(faces, data, monkeypatch):
+    still = TrainSettings(epochs=1, batch_size=8, learning_rate=1e-30)
+    started = []
+    monkeypatch.setattr("faceguard.adversary.classify", lambda model, *_, **__: started.append([*model.parameters()]))
+    for adversary in (replace(SCRATCH, train=still), FineTuned(weights="run", train=still).located(data)):
+        for seed in (0, 1):
+            adversary.attack(FABRIC, *faces, seed=seed)
+        assert not all(torch.equal(*pair) for pair in zip(*started[-2:], strict=True))
+
+
+def test_fine_tuning_trains_every_layer_on_batches_that_are_changed(faces, data):
+    changed = []
+    change = lambda _, x, y, done: changed.append(len(x)) or (x, y)  # noqa: E731
+    adversary = ADVERSARIES["fine-tuned"].located(data)
+    tuned = adversary.attack(FABRIC, *faces, seed=0, change_batch=change).embedder
+    before = dict(load_model(str(data / "run")).features.named_parameters())
+    assert sum(changed) == 2 * len(faces[0])
+    assert before and not any(torch.equal(value, before[name]) for name, value in tuned.features.named_parameters())

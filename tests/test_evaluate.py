@@ -137,6 +137,18 @@ def test_a_missing_groups_file_and_unknown_names_are_said(tmp_path):
         read_groups(tmp_path / "groups.json", NAMES)
 
 
+def test_every_group_counts_its_own_photos_and_people_and_is_verified_by_the_seed(tmp_path, monkeypatch):
+    seeds, real = [], evaluate.verify_groups
+    monkeypatch.setattr(evaluate, "verify_groups", lambda *a, seed: seeds.append(seed) or real(*a, seed=seed))
+    (tmp_path / "groups.json").write_text('{"protected": ["ben"]}')
+    shown = faces([*KEYS, "ben/9.jpg"])
+    found = evaluate_identities(a_run(), shown, tmp_path, groups_file=tmp_path / "groups.json", seed=4)["groups"]
+    counts = {group: (told["photos"], told["identities"]) for group, told in found.items()}
+    assert counts == {"protected": (5, 1), "others": (4, 1)}
+    evaluate_identities(a_run(), shown, tmp_path, seed=4)
+    assert seeds == [4]
+
+
 MANY = tuple(f"person {i:03d}" for i in range(120))
 
 

@@ -70,6 +70,13 @@ def test_the_linear_probe_gives_log_probabilities_and_learns_what_is_separable(i
     assert 0 < loss < np.log(identities)
 
 
+def test_a_linear_probe_of_more_strength_fits_its_gallery_closer():
+    gallery = F.normalize(torch.randn(12, 4, generator=generator(0, "gallery")))
+    labels = np.arange(12) % 3
+    weak, usual, strong = (linear(gallery, labels, gallery, 3, strength=strength)[0] for strength in (0.1, 1, 100))
+    assert weak > usual > strong
+
+
 def test_an_identity_without_photos_is_never_named_and_one_alone_is_a_sentence():
     gallery, labels = unit(6, seed=0), np.array([0, 0, 0, 2, 2, 2])
     _, logits = linear(gallery, labels, gallery, 3, strength=10)

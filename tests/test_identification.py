@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from faceguard.identification import centroids, classify, embed, predict, rank1, rank1_within, verify_groups
+from faceguard.identification import REPLICATES, centroids, classify, embed, predict, rank1, rank1_within, verify_groups
 from faceguard.identities import Faces, to_pixels
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.recognizer import build
+from faceguard.verification import all_pairs, bootstrap
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +62,15 @@ def test_groups_are_verified_among_themselves():
     found = verify_groups(directions[torch.from_numpy(labels)], some, groups, seed=0)
     assert found["others"].auc == 1
     assert found["protected"].auc == 0.5
+
+
+def test_a_groups_intervals_are_over_its_own_identities_and_by_the_seed():
+    labels = np.repeat(np.arange(12), 3)
+    embeddings = torch.nn.functional.normalize(torch.randn(36, 4, generator=torch.Generator().manual_seed(0)))
+    pixels = np.zeros((36, 2, 2, 3), dtype=np.uint8)
+    some = Faces(pixels=pixels, labels=labels, names=tuple("abcdefghijkl"), keys=tuple(map(str, range(36))))
+    found = verify_groups(embeddings, some, {"later": np.arange(5, 12)}, seed=3)["later"]
+    inside = labels >= 5
+    scores, genuine, first, second = all_pairs(embeddings.numpy()[inside], labels[inside])
+    named = np.array(some.names)[labels[inside]]
+    assert found.ci95 == bootstrap(scores, genuine, named[first], named[second], replicates=REPLICATES, seed=3)

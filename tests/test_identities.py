@@ -113,6 +113,13 @@ def test_a_split_follows_its_seed():
     assert len(split(faces, seed=1)[0]) == 32
 
 
+def test_every_identity_has_draws_of_its_own():
+    _, tested = split(numbered([20, 20]), seed=0)
+    first, second = ([key.split("/")[1] for key in tested.keys if key.startswith(name)] for name in ("p0", "p1"))
+    assert len(first) == len(second) == 4
+    assert first != [str(int(number) - 20) for number in second]
+
+
 def test_a_split_names_the_identities_that_have_a_single_photo():
     with pytest.raises(DataError, match=r"2 identities have fewer than two photos \(p0, p2\)"):
         split(numbered([1, 5, 1]), seed=0)

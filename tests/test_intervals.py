@@ -67,6 +67,10 @@ def test_few_identities_widen_the_percentiles_and_one_gives_none():
     assert over_identities(drawn, 1) is None
 
 
+def test_an_estimate_is_the_mean_of_its_seeds():
+    assert estimate([0.1, 0.1, 0.7])["mean"] == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize(
     ("seeds", "identities", "over", "ends"),
     [

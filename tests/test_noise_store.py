@@ -51,6 +51,11 @@ def test_an_update_of_stored_rows_is_that_of_float_rows_to_half_a_step(tmp_path)
     assert after.abs().max() == torch.tensor(EPSILON)  # some deltas leave the budget, and a corner is epsilon exactly
 
 
+def test_noise_beyond_the_budget_is_stored_as_its_edge():
+    noise = torch.tensor([-1.01, -1.0, 0.999, 1.0, 1.01]) * EPSILON
+    assert noise_store.to_levels(noise, EPSILON).tolist() == [-127, -127, 127, 127, 127]
+
+
 def test_rows_that_a_batch_does_not_use_keep_their_bytes(tmp_path):
     store = stored(tmp_path / "rows.npy", drawn(6))
     before = store.levels.clone()

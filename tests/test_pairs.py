@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from rerunning import HOW, run, two  # noqa: F401
 
 from faceguard.check import CheckReport, check_photos
@@ -34,6 +35,13 @@ def test_the_copy_of_an_original_that_is_gone_is_named_in_its_own_part_alone(
     (two / "alice" / "1.jpg").unlink()
     report = checked(two / part, tmp_path / "out")
     assert report.complete and report.unmatched == (() if lost is None else ("alice/1.png",))
+
+
+def test_a_copy_that_the_manifest_gives_to_one_original_is_no_other_ones(tmp_path: Path, two: Path) -> None:
+    run(two / "bob", tmp_path / "out")
+    Image.new("RGB", (60, 60)).save(two / "bob" / "1.png")
+    named = {check.source: check.output for check in checked(two / "bob", tmp_path / "out").photos}
+    assert named == {"1.jpg": "1.png", "1.png": None, "2.png": "2.png"}
 
 
 def test_a_photo_that_changed_since_is_not_taken_for_another(tmp_path: Path, two: Path) -> None:

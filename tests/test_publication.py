@@ -75,6 +75,20 @@ def test_every_photo_of_a_batch_misses_in_its_own_way_and_the_seed_decides(face)
     assert not torch.equal(publish(Publication(), pair, seed=1), published)
 
 
+def test_every_photo_of_a_batch_is_compressed_with_a_quality_of_its_own(face):
+    published = publish(replace(NOTHING, compressed=1, quality=(5, 95)), face.expand(8, -1, -1, -1))
+    assert len({photo.numpy().tobytes() for photo in published}) == 8
+
+
+def test_faces_come_out_larger_and_smaller_and_their_sizes_are_spread_evenly_over_factors():
+    torch.manual_seed(0)
+    misses = replace(NOTHING, zoom=0.05)._draw_misses(torch.zeros(400, 3, 64, 64), 64)
+    assert misses[:, 0, 0].min() < 0.96 and misses[:, 0, 0].max() > 1.04
+    assert misses[:, 0, 0].mean() == pytest.approx(1, abs=0.005)
+    sides = [Publication(scale=(0.25, 4))._draw_side(640) for _ in range(400)]
+    assert np.median(sides) == pytest.approx(640, rel=0.2)  # halfway between the ends it would be 1360
+
+
 def test_the_size_of_the_face_is_drawn_between_its_ends_and_smaller_faces_lose_detail(face):
     sides = [Publication(scale=(0.5, 2))._draw_side(128) for _ in range(200)]
     assert min(sides) >= 64 and max(sides) <= 256 and len(set(sides)) > 6

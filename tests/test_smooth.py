@@ -28,6 +28,13 @@ def test_equal_cells_give_flat_noise_and_none_leaves_the_bound_of_the_cells():
     assert smooth(corners, 16).abs().max() <= EPSILON * (1 + 1e-6)
 
 
+def test_between_the_centres_of_cells_noise_rises_in_a_line():
+    ramp = torch.tensor([0.0, 1.0]).expand(1, 3, 2, 2)
+    line = torch.tensor([0, 0.25, 0.75, 1])
+    assert torch.allclose(smooth(ramp, 4), line.expand(1, 3, 4, 4))
+    assert torch.allclose(smooth(ramp.mT, 4), line[:, None].expand(1, 3, 4, 4))
+
+
 @pytest.mark.parametrize(("objective", "sign"), [("error-minimizing", 1), ("error-maximizing", -1)])
 def test_on_a_linear_loss_the_cells_reach_the_corner_of_their_box(objective, sign):
     """Logits (0, -w.x) and label 1: the loss falls along -w, so every cell ends where its share of w is smallest."""

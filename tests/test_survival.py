@@ -157,6 +157,7 @@ def test_publishing_is_what_pillow_does(
 def test_publishing_rounds_sides_and_keeps_at_least_a_pixel() -> None:
     pixels = np.zeros((31, 3, 3), dtype=np.uint8)
     assert published(pixels, quality=90, scale=0.1).shape == (3, 1, 3)
+    assert published(pixels, quality=90, scale=0.9).shape == (28, 3, 3)
     assert published(pixels, quality=90).shape == pixels.shape
 
 
