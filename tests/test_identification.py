@@ -65,7 +65,7 @@ def test_groups_are_verified_among_themselves():
 
 
 def test_a_groups_intervals_are_over_its_own_identities_and_by_the_seed():
-    labels = np.repeat(np.arange(12), 3)
+    labels = np.repeat(np.arange(12), [2, 3, 4] * 4)
     embeddings = torch.nn.functional.normalize(torch.randn(36, 4, generator=torch.Generator().manual_seed(0)))
     pixels = np.zeros((36, 2, 2, 3), dtype=np.uint8)
     some = Faces(pixels=pixels, labels=labels, names=tuple("abcdefghijkl"), keys=tuple(map(str, range(36))))

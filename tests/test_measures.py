@@ -163,6 +163,12 @@ def test_the_band_of_a_single_seed_is_the_bootstrap_over_identities():
     assert arm["lfw"]["tar_at_far"]["0.001"]["over"] == "identities" and low < high
 
 
+def test_of_few_impostor_pairs_a_roc_still_begins_at_a_tenth():
+    pairs = lfw_pairs(impostors=5, genuine=20)
+    far = measure_arm([scored(pairs)], TEST, GROUPS, pairs=pairs)["roc"]["lfw"]["far"]
+    assert (far[0], far[-1], len(set(far))) == (0.1, 1, POINTS)
+
+
 def test_pairs_that_name_nobody_have_no_interval():
     pairs = lfw_pairs(named=False)
     arm = measure_arm([scored(pairs)], TEST, GROUPS, pairs=pairs)

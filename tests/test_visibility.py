@@ -10,7 +10,7 @@ from commands import coarse_bank
 from studies import data, trainings  # noqa: F401
 from test_study_data import TWO, loaded, photos  # noqa: F401
 
-from eval.visibility import Detection, carrying_pairs, colour_difference, detect, visibility
+from eval.visibility import DETECTOR, LOUD_EPOCHS, Detection, carrying_pairs, colour_difference, detect, visibility
 from faceguard import readers
 from faceguard.device import make_fabric
 from faceguard.identities import Faces
@@ -51,6 +51,33 @@ def test_noise_on_the_known_half_alone_is_learnt_and_not_told_on_the_other():
     found = detect(faces, replace(faces, pixels=pixels), seed=0, precision="fp32")
     assert found.known > 0.9
     assert found.unseen == pytest.approx(0.5)
+
+
+def test_the_detector_begins_with_louder_noise_of_the_half_that_it_learns_from(monkeypatch):
+    learnt = []
+    monkeypatch.setattr(
+        "eval.visibility.fit", lambda _, model, faces, settings, *, seed: learnt.append((faces, settings))
+    )
+    faces = synthetic_faces(4, 4, size=112, seed=0)
+    gray, lighter = (replace(faces, pixels=np.full_like(faces.pixels, level)) for level in (128, 133))
+    detect(gray, lighter, seed=0, precision="fp32")
+    (loud, loud_settings), (usual, settings) = learnt
+    assert (loud_settings.epochs, settings) == (LOUD_EPOCHS, DETECTOR)
+    for shown, levels in ((loud, 20), (usual, 5)):
+        assert shown.names == ("clean", "noisy") and np.bincount(shown.labels).tolist() == [8, 8]
+        change = np.abs(shown.pixels.astype(int) - 128)
+        assert not change[shown.labels == 0].any() and (change[shown.labels == 1] == levels).all()
+
+
+def test_the_largest_change_is_that_of_any_face(data, trainings, tmp_path, monkeypatch):
+    found = loaded(data, tmp_path, TWO)
+    changed = found.train.pixels.copy()
+    changed[::2] = np.where(changed[::2] > 99, changed[::2] - 9, changed[::2] + 9)
+    changed[1::2] = np.where(changed[1::2] > 99, changed[1::2] - 3, changed[1::2] + 3)
+    pairs = found.train, replace(found.train, pixels=changed)
+    monkeypatch.setattr("eval.visibility.carrying_pairs", lambda *_: pairs)
+    monkeypatch.setattr("eval.visibility.detect", lambda *_, **__: Detection(known=0.9, unseen=0.75))
+    assert visibility(found, "shipped")["max_change"] == 9
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(3, [0, 1, 2, 2]), (8, [0, 1, 4, 5]), (1, [0, 0, 0, 0])])
