@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.image_noise import settings_of
+from eval.image_noise import passes, settings_of
 from eval.image_scales import FULL, size_of
 from eval.image_study import ImageNoise
 from faceguard.errors import DataError
@@ -104,3 +104,16 @@ def test_equation_5_takes_steps_of_its_own_unless_the_noise_says_how_many():
     assert (steps("penalty", "full"), steps("pgd", "full")) == ((200, 100), (20, 10))
     assert (steps("penalty", "small"), steps("pgd", "small")) == ((10, 20), (2, 20))
     assert steps("penalty", "small", pgd_steps=7) == (7, 20)
+
+
+@pytest.mark.parametrize(
+    ("noise", "each_round", "before"),
+    [
+        (ImageNoise(), 10 * 512 + 10_000, 0),  # a fifth of the photos, once
+        (ImageNoise(form="sample-wise"), 10 * 512 + 20 * 50_000, 0),
+        (ImageNoise(form="sample-wise", pgd_steps=2), 10 * 512 + 2 * 50_000, 0),
+        (ImageNoise(kind="error-maximizing"), 10_000, 60 * 50_000),  # the source model is trained first
+    ],
+)
+def test_passes_are_counted_as_the_paper_sets_them(noise, each_round, before):
+    assert passes(noise, size_of("cifar10", "full"), 50_000, 3) == before + 3 * each_round

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.image_outcome import recognized
+from eval.image_claims import controls, recognized
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 
 LEARNT, RANDOM = ImageNoise(), ImageNoise(kind="random")
@@ -18,7 +18,7 @@ def study(**runs):
 
 
 @pytest.mark.parametrize(
-    ("claim", "hides"),
+    ("claim", "expected"),
     [
         (HIDES, True),
         (replace(HIDES, at_most=1.0), False),
@@ -26,10 +26,10 @@ def study(**runs):
         (replace(HIDES, run="clean", than="random"), False),
     ],
 )
-def test_a_claim_that_less_is_learnt_from_noise_that_was_learnt_is_that_it_hides_something(claim, hides):
+def test_a_claim_that_less_is_learnt_from_noise_that_was_learnt_is_that_it_hides(claim, hides):
     whole = study(learnt=Run(noise=LEARNT), random=Run(noise=RANDOM))
-    assert whole.hides(claim, "learnt") == hides
-    assert not whole.hides(replace(claim, run="*"), "random")
+    assert hides(whole, claim, "learnt") == expected
+    assert not hides(whole, replace(claim, run="*"), "random")
 
 
 def test_a_control_carries_random_noise_alone_and_of_the_form_of_the_noise_that_was_learnt():
@@ -41,7 +41,7 @@ def test_a_control_carries_random_noise_alone_and_of_the_form_of_the_noise_that_
         random_by_photo=Run(noise=by_photo),
         random_and_learnt=Run(noise=RANDOM, second=LEARNT),
     )
-    assert [name for _, name in whole.controls(HIDES, "learnt")] == ["random"]
+    assert [name for _, name in controls(whole, HIDES, "learnt")] == ["random"]
 
 
 def test_a_class_is_recognized_where_its_row_meets_its_own_column():
