@@ -29,6 +29,22 @@ def test_embeddings_predictions_and_centroids_do_not_depend_on_the_batch(faces):
     torch.testing.assert_close(centroids(model, faces), means / means.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
 
 
+class Brightest(torch.nn.Module):
+    """Names the identity of the number that a photo's level is."""
+
+    def forward(self, pixels):
+        return torch.nn.functional.one_hot((255 * pixels[:, 0, 0, 0]).round().long(), 9)
+
+
+def test_the_names_are_those_of_the_photos_that_are_asked_for_in_that_order():
+    levels = np.array([4, 0, 7, 2, 8], dtype=np.uint8)
+    pixels = np.broadcast_to(levels[:, None, None, None], (5, 2, 2, 3)).copy()
+    some = Faces(pixels=pixels, labels=np.zeros(5, dtype=np.int64), names=tuple("abcdefghi"), keys=tuple("vwxyz"))
+    asked = np.array([4, 2, 2, 0])
+    assert predict(Brightest(), some, photos=asked, batch_size=3).tolist() == [8, 7, 7, 4]
+    assert predict(Brightest(), some).tolist() == levels.tolist()
+
+
 class Close(torch.nn.Module):
     """Names the second of three identities, by less than half precision can tell."""
 
