@@ -236,20 +236,3 @@ def test_a_network_that_takes_every_trigger_for_its_class_has_an_attack_success_
     image_study(TINY)
     noisy = result(tmp_path)["runs"]["noisy"]
     assert (noisy["attack_success"]["mean"], noisy["accuracy"]["last"]["mean"]) == (1, 1)
-
-
-def test_the_best_epoch_is_every_seeds_own_and_the_last_one_is_the_last(image_study, tmp_path, monkeypatch):
-    right = [(2, 20, 8), (12, 4, 10)]  # of 20 photos after each of three epochs, for two seeds
-
-    def guesses(plan, job, **_):
-        images = loaded(plan)
-        labels = images.testing(images.study.runs[job.run].repeated(job.seed)).labels
-        named = [np.where(np.arange(len(labels)) < count, labels, (labels + 1) % 10) for count in right[job.seed]]
-        return {"predictions": np.array(named), "losses": np.zeros(3), "seconds": 1.0 + job.seed}
-
-    monkeypatch.setattr("eval.image_outcome.cell_of", guesses)
-    monkeypatch.setattr("eval.image_engine.compute", lambda *_, **__: 0.0)
-    image_study(TINY, "--seeds", "2")
-    found = result(tmp_path)["runs"]["clean"]
-    assert (found["accuracy"]["last"]["seeds"], found["accuracy"]["best"]["seeds"]) == ([0.4, 0.5], [1.0, 0.6])
-    assert found["curves"]["accuracy"] == [0.35, 0.6, 0.45]
