@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.image_claims import controls, recognized
+from eval.image_claims import controls, hides, recognized
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 
 LEARNT, RANDOM = ImageNoise(), ImageNoise(kind="random")
@@ -26,7 +26,7 @@ def study(**runs):
         (replace(HIDES, run="clean", than="random"), False),
     ],
 )
-def test_a_claim_that_less_is_learnt_from_noise_that_was_learnt_is_that_it_hides(claim, hides):
+def test_a_claim_that_less_is_learnt_from_noise_that_was_learnt_is_that_it_hides_something(claim, expected):
     whole = study(learnt=Run(noise=LEARNT), random=Run(noise=RANDOM))
     assert hides(whole, claim, "learnt") == expected
     assert not hides(whole, replace(claim, run="*"), "random")
