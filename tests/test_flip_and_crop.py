@@ -49,6 +49,9 @@ def test_flips_and_crops_are_drawn_for_every_photo_on_its_own():
     assert all(m or torch.equal(photo, ramp[0]) for m, photo in zip(mirrored, flipped, strict=True))
     assert 16 < sum(mirrored) < 48
     with seeded(0, "augment"):
+        far = flip_and_crop(SIZE, flip=False, crop_share=0.38)(ramp + 1)
+    assert (far == 0).flatten(1, 2).all(1).sum(1).max() == 3  # columns of the padding of three pixels
+    with seeded(0, "augment"):
         cropped = flip_and_crop(SIZE, flip=False, crop_share=0.13)(ramp + 1)
     padded = F.pad(ramp[0] + 1, (1, 1, 1, 1))
     windows = [padded[:, i : i + SIZE, j : j + SIZE] for i in range(3) for j in range(3)]
