@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     found: list[Comparison] = []
     print(HEADER, flush=True)
-    for name in options.names or benchmarks:
+    for name in options.names or [name for name in benchmarks if name != "scale"]:
         for comparison in benchmarks[name]():
             found.append(comparison)
             print(row(comparison), flush=True)
@@ -76,7 +76,7 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], list[Comp
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; default: all but scale")
     parser.add_argument("--out", type=Path, help="write every number here, as JSON")
     parser.add_argument("--threads", type=int, help="PyTorch's threads; default: as PyTorch chooses")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="of every side (default: %(default)s)")

@@ -40,8 +40,13 @@ def run(
     scale: Annotated[
         Scale, typer.Option(help="smoke: seconds; small: two cores; full: the paper's settings.")
     ] = "small",
-    seeds: Annotated[int | None, typer.Option(min=1, help="How many, from 0; by default each adversary's own.")] = None,
-    only: Annotated[str, typer.Option(help="Pattern over CONDITION/SEED/ARM: compute these cells and stop.")] = "*",
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many, from 0; by default the adversary's, or the scale's for image sets."),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(help="Pattern over CONDITION/SEED/ARM, of image sets RUN/SEED: compute these cells and stop.")
+    ] = "*",
     judge: Annotated[
         bool, typer.Option("--judge", help="Compute nothing; judge the conditions that are done.")
     ] = False,
@@ -59,7 +64,7 @@ def run(
         Precision, typer.Option(help="Arithmetic of the networks; auto: what is faster here.")
     ] = "auto",
 ) -> None:
-    """Run every cell that is not in OUT/cells yet, then write OUT/RECIPE: result.json, run.json and report.html.
+    """Run every cell that is not in OUT/cells yet, then write OUT/RECIPE: result.json, run.json, and report.html or a figure.
 
     A recipe of a bank is learnt as OUT/RECIPE.safetensors. At scales other than small, their names end in the scale.
     Interrupted, the same command goes on where it stopped; several at once share the work.

@@ -36,7 +36,7 @@ class Contender:
 class Condition:
     """One situation that is judged with all its arms: who trains, with which countermeasure, and what carries noise.
 
-    ``adversary`` and ``countermeasure`` are names of `eval.adversaries` and `eval.countermeasures`; ``noise`` is SHIPPED,
+    ``adversary`` and ``countermeasure`` are names of `eval.contenders` and `eval.countermeasures`; ``noise`` is SHIPPED,
     PLAIN or a name of the study's own. ``protected`` counts identities (None: all of them), ``photos`` is the share of
     each one's photos that carry noise. With ``noisy_others`` the others' photos carry random rows of the same kind in
     both noisy arms: then nobody can tell the protected by the mere presence of noise. ``original`` applies the noise as

@@ -1,6 +1,6 @@
 """Three sizes of every experiment: smoke (seconds, shows that it runs), small (two cores, shows the effect), full (the paper's).
 
-A recipe states its experiment once; the scale decides how much data it takes, and `eval.adversaries` how long is trained.
+A recipe states its experiment once; the scale decides how much data it takes, and `eval.contenders` how long is trained.
 """
 
 from collections import Counter

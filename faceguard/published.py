@@ -1,5 +1,7 @@
 """Recognizers that others publish: fetched only on request, used only when their SHA-256 is right, never unpickled.
 
+Of ``casia-webface`` no SHA-256 is known: that of the first download is kept, and every later one has to agree.
+
 ``vggface2`` and ``casia-webface`` are facenet-pytorch's Inception-ResNet-v1 weights, ``buffalo_l`` is insightface's ArcFace
 ResNet-50. They are kept in the cache folder (see ``face_cache.default_folder``) under ``weights/``.
 """

@@ -1,11 +1,14 @@
 """The house rules that a reader relies on: imports point down, one module prints, files stay small."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import faceguard
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {  # package -> the packages of this house it may use
@@ -116,3 +119,10 @@ def test_nothing_asserts_moves_by_cuda_catches_everything_or_loads_a_pickle():
                 assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in call.keywords), name(
                     path
                 )
+
+
+def test_the_packages_map_names_every_module():
+    told = set(re.findall(r"\w+", faceguard.__doc__))
+    modules = {path.stem for path in (ROOT / "faceguard").glob("*.py") if not path.stem.startswith("__")}
+    families = ("audit_", "cli_")
+    assert {module for module in modules if not module.startswith(families)} - told == set()

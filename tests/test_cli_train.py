@@ -1,6 +1,7 @@
 """``faceguard train``: a run folder, resumable, tested on photos that were held out."""
 
 import json
+from typing import get_args
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from commands import ON_CPU, fail, interrupt_after, run, succeed, train_once, wr
 
 import faceguard.runs
 import faceguard.train
+from faceguard.cli import Model
 from faceguard.errors import DataError
+from faceguard.recognizer import MODELS
 from faceguard.runs import load_run, train_run
 
 TINY = ("--model", "resnet-18", "--size", 32, "--epochs", 2, *ON_CPU)
@@ -181,3 +184,7 @@ def test_a_mobilefacenet_can_be_trained(faces, tmp_path, capsys):
     words = ("--model", "mobilefacenet", "--size", 32, "--epochs", 1, *ON_CPU)
     succeed(capsys, "train", faces, "--out", tmp_path / "run", *words)
     assert load_run(tmp_path / "run").model.name == "mobilefacenet"
+
+
+def test_every_model_can_be_named_on_the_command_line():
+    assert get_args(Model) == MODELS
