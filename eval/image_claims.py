@@ -98,9 +98,11 @@ def cost_expectations(study: ImageStudy, runs: Mapping[str, Json], absent: Colle
 def accuracy_expectations(
     study: ImageStudy, runs: Mapping[str, Json], absent: Collection[str] = ()
 ) -> dict[str, Found]:
-    """Each claim about accuracy itself, which a scale other than the paper's says nothing about, with the mean over seeds."""
+    """Each claim about accuracy itself, which another scale, or a set that stands in, says nothing about; the mean over seeds."""
     found = {}
     for name, percent in study.at_full.items():
+        if name in runs and runs[name]["data"] != study.runs[name].data:
+            continue
         hidden = learns(study.runs[name])
         words = f"{name} recognizes {'at most' if hidden else 'at least'} {percent:g} %, last epoch"
         if name in runs:
