@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eval import banks
 from eval.cells import CellMissingError, commit_of
 from eval.figures import draw
-from eval.image_claims import accuracy_expectations, cost_expectations, expectations, recognized
+from eval.image_claims import Json, accuracy_expectations, cost_expectations, expectations, recognized
 from eval.image_data import StudyImages
 from eval.image_engine import ImageJob, cell_of, loaded, missing_sets, seeds_of
 from eval.image_noise import passes
@@ -25,8 +25,6 @@ from faceguard.errors import DataError
 from faceguard.identities import Faces
 from faceguard.intervals import estimate
 from faceguard.outputs import write_json
-
-Json = dict[str, Any]
 
 DIGITS = 4  # of a curve's and a confusion's values
 SHOWN = 256  # classes, up to which confusions are kept

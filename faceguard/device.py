@@ -58,7 +58,7 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
         )
     arithmetic = fastest_precision(accelerator) if precision == "auto" else precision
     numbers: Literal["32-true", "bf16-mixed"] = "32-true" if arithmetic == "fp32" else "bf16-mixed"
-    _compute_as_named(numbers)
+    _set_arithmetic(numbers)
     if TorchElasticEnvironment.detect():
         if devices > 1:
             raise DeviceError(f"torchrun starts the processes; leave --devices {devices} out.")
@@ -72,7 +72,7 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
     return Fabric(accelerator=accelerator, devices=devices, strategy="ddp_spawn", precision=numbers, plugins=[own])
 
 
-def _compute_as_named(numbers: str) -> None:
+def _set_arithmetic(numbers: str) -> None:
     """Let fp32 be fp32 on a GPU too: PyTorch would round what goes into convolutions to the 10 bits of TF32.
 
     There cuDNN tries which of its convolutions is the fastest, for all batches but the last have one size.
@@ -144,7 +144,7 @@ def launch(fabric: Fabric, function: Callable[..., Any], *arguments: Any, **keyw
 
 def _say_outcome(fabric: Fabric, said: Any, function: Callable[..., Any], arguments: Any, keywords: Any) -> None:
     """In a process of its own: the first one tells its result, and whichever fails its error."""
-    _compute_as_named(fabric._precision.precision)  # for a spawned process starts as PyTorch does
+    _set_arithmetic(fabric._precision.precision)  # for a spawned process starts as PyTorch does
     try:
         result = function(fabric, *arguments, **keywords)
     except FaceguardError as error:

@@ -157,7 +157,7 @@ class _Run:
         from_zero: bool,
     ) -> None:
         self.fabric, self.source, self.settings, self.seed, self.solve = fabric, source, settings, seed, solve
-        self.from_zero = from_zero
+        self.widest = 0.0 if from_zero else settings.epsilon  # noise that rows start with
         self.passes = Passes(faces, settings, part, seed=seed, device=fabric.device)
         self.faces = faces
         self.noise, self.held = self._start(faces, store)
@@ -175,15 +175,13 @@ class _Run:
         """Random rows, R x S x S x 3: how they are read and written, and the tensor that holds them."""
         form, epsilon, side = self.settings.form, self.settings.epsilon, self.settings.cells or self.settings.patch
         if store is None:
-            noise = random_noise(faces, form, epsilon * (not self.from_zero), seed=self.seed, cells=side)
+            noise = random_noise(faces, form, self.widest, seed=self.seed, cells=side)
             # as the photos are: to gather, add and store in two layouts takes several times as long
             held = self.fabric.to_device(noise).movedim(1, -1).contiguous()
             return held, held
         draw = generator(self.seed, "random noise")
         count, size = self.passes.count, side or faces.size
-        stored = store_rows(
-            store, count, epsilon, lambda rows: _uniform(rows, size, epsilon * (not self.from_zero), draw)
-        )
+        stored = store_rows(store, count, epsilon, lambda rows: _uniform(rows, size, self.widest, draw))
         stored.reader = self.fabric.device
         return stored, stored.levels
 
@@ -233,7 +231,7 @@ class _Run:
         settings = asdict(self.settings) | {"max_rounds": None}  # more rounds may be allowed later
         solver = f"{self.solve.__module__}.{getattr(self.solve, '__qualname__', type(self.solve).__qualname__)}"
         how = solver, self.fabric._precision.precision, str(self.held.dtype), repr(self.passes.learn_on.tolist())
-        start = ["from zero"] if self.from_zero else []
+        start = [] if self.widest else ["from zero"]
         return derive_seed(self.seed, repr(settings), self.faces.digest(), outline(self.source), *how, *start)
 
     def save(self, path: Path) -> None:
