@@ -1,6 +1,7 @@
 """faceguard: error-minimizing noise for face photos, and the harness that checks it.
 
-noise     noise (Algorithm 1), noise_settings, passes, gather, noise_store, smooth, publication; bank, generate, controls
+noise     noise (Algorithm 1), noise_settings, noise_run, noise_store, passes, gather, smooth, publication; bank, generate,
+          controls
 photos    photo, formats, endings, colour_profile, listing; protect, batch, manifest, earlier, copies, assign, secret
 checks    check, framing, survival, quality, page
 faces     finder, faces, uploads; readers, reading, decode, journal, face_cache, identities, lfw, datasets, fetch, inventory

@@ -3,6 +3,8 @@
 ``rows[i]`` is the row of photo i: its label for class-wise noise, i itself for sample-wise noise. N photos, R rows, B batch.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -37,12 +39,13 @@ class Passes:
             self._source = number, self._batches(order, self.rows[order])
         return self._source[1][position]
 
-    def noise(self, number: int) -> list[Batch]:
-        """The photos to learn on, shuffled, for round ``number``."""
+    def noise(self, number: int) -> Iterator[Batch]:
+        """The photos to learn on, shuffled, for round ``number``; targeted rows are drawn when a batch is asked for."""
         order = torch.randperm(len(self.learn_on), generator=generator(self.seed, "noise order", number))
-        return self._batches(self.learn_on[order], self.rows[self.learn_on[order]])
+        for batch in self._batches(self.learn_on[order], self.rows[self.learn_on[order]]):
+            yield self._targeted(batch) if self.settings.targeted else batch
 
-    def targeted(self, batch: Batch) -> Batch:
+    def _targeted(self, batch: Batch) -> Batch:
         """The same photos with rows drawn from the global generator, each eight times: their mean suits many photos."""
         photos, count = batch[0], len(batch[0].here)
         few = torch.randperm(self.count)[: max(1, count // 8)]

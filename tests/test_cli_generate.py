@@ -123,7 +123,7 @@ def test_an_identity_with_one_photo_takes_part(capsys, tmp_path):
 
 
 def test_an_interrupted_generation_goes_on_and_ends_with_the_same_bytes(capsys, tmp_path, faces, monkeypatch):
-    monkeypatch.setattr("faceguard.noise._Run.error", lambda run: 0.0 if run.rounds == 2 else 0.5)
+    monkeypatch.setattr("faceguard.noise.source_error", lambda run: 0.0 if run.rounds == 2 else 0.5)
     words = ("generate", faces, *ON_CPU, "--out")
     monkeypatch.setattr(faceguard.generate, "face_noise", endless)
     succeed(capsys, *words, tmp_path / "undisturbed")
@@ -157,7 +157,7 @@ def test_after_too_few_rounds_more_may_be_allowed_and_the_same_noise_goes_on(cap
     words = ("generate", faces, "--out", tmp_path / "b", *ON_CPU)
     assert "allow more rounds" in fail(capsys, *words, "--max-rounds", 1)
     assert not (tmp_path / "b").exists()
-    monkeypatch.setattr("faceguard.noise._Run.error", lambda _: 0.0)
+    monkeypatch.setattr("faceguard.noise.source_error", lambda _: 0.0)
     assert "2/2" in succeed(capsys, *words, "--max-rounds", 2)
 
 

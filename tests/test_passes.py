@@ -52,7 +52,7 @@ def test_noise_and_error_meet_the_photos_to_learn_on_with_their_own_rows(form):
     every = passes(part, form=form)
     own = torch.from_numpy(FACES.labels) if form == "class-wise" else torch.arange(27)
     order = part[torch.randperm(9, generator=generator(7, "noise order", 2))]
-    for expected, met in ((order, every.noise(2)), (part, every.error())):
+    for expected, met in ((order, list(every.noise(2))), (part, every.error())):
         assert torch.equal(torch.cat([photos.here for photos, _ in met]), expected)
         assert torch.equal(torch.cat([rows.here for _, rows in met]), own[expected])
 
@@ -61,7 +61,10 @@ def test_targeted_rows_lie_on_anybodys_photos_and_are_tried_on_other_peoples():
     every = passes(targeted=True)
     for photos, rows in every.error():
         assert not torch.isin(rows.here - torch.from_numpy(FACES.labels)[photos.here], torch.tensor([0])).any()
-    (photos, own), *_ = every.noise(0)
-    same, drawn = every.targeted((photos, own))
-    assert same is photos
-    assert len(drawn.here) == 8 and len(drawn.here.unique()) == 1
+    order = torch.randperm(27, generator=generator(7, "noise order", 0))
+    torch.manual_seed(3)
+    met = list(every.noise(0))
+    assert torch.equal(torch.cat([photos.here for photos, _ in met]), order)
+    assert [(len(rows.here), len(rows.here.unique())) for _, rows in met] == [(8, 1), (8, 1), (8, 1), (3, 1)]
+    torch.manual_seed(3)
+    assert [rows.here[0] for _, rows in met] == [torch.randperm(3)[0] for _ in met]

@@ -84,7 +84,7 @@ class Linear(nn.Module):
 
 def test_flips_and_crops_reach_the_image_and_its_noise_together_in_both_steps(monkeypatch, weights):
     """With an augmentation that mirrors every photo, the noise ends in the mirrored corner, through the whole algorithm."""
-    import faceguard.noise as module
+    import faceguard.noise_run as module
 
     seen = []
 
