@@ -9,7 +9,7 @@ A frozen extractor gives every cell the same scores, so they are computed once a
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +51,16 @@ def run_cell(
     seed: int,
     lfw: tuple[Faces, LfwPairs] | None,
     folder: Path,
+    without: Collection[str] = (),
     wait: bool = True,
     read_only: bool = False,
     progress: Callable[[Epoch], None] | None = None,
 ) -> Cell:
     """The cell's arrays: read when it was computed before, with the scores of just these ``lfw`` pairs, else trained and kept.
 
-    Of several processes that ask for one cell, one computes it and the others wait, or raise filelock.Timeout at once
-    without ``wait``; a lock ends with its process. With ``read_only`` nothing is computed or waited for, and CellMissingError
-    raised instead.
+    ``without`` names arrays that are not kept, for studies that ask nothing of them. Of several processes that ask for one
+    cell, one computes it and the others wait, or raise filelock.Timeout at once without ``wait``; a lock ends with its
+    process. With ``read_only`` nothing is computed or waited for, and CellMissingError raised instead.
     """
     against = countermeasure or Countermeasure()
     lfw_of = None if lfw is None else lfw_hash(*lfw)
@@ -75,6 +76,7 @@ def run_cell(
         content = _compute(
             fabric, train, test, adversary, against, seed=seed, lfw=lfw, folder=folder, progress=progress
         )
+        content = {name: array for name, array in content.items() if name not in without}
         temporary = path.with_name(f"{path.stem}.tmp.npz")
         np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
         temporary.replace(path)

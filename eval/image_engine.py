@@ -22,6 +22,7 @@ from faceguard.identities import Faces
 from faceguard.train import ChangeBatch, TrainSettings
 
 SEEDS = {"smoke": 1, "small": 1, "full": 3}
+UNREAD = ("embeddings",)  # no picture is compared with another, and they are most of a cell's file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,7 @@ def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = F
         seed=job.seed,
         lfw=None,
         folder=plan.out / "cells",
+        without=UNREAD,
         wait=wait,
         read_only=read_only,
     )

@@ -87,6 +87,13 @@ def test_a_result_holds_accuracies_confusions_noise_and_what_was_not_run(image_s
     }
 
 
+def test_a_cell_of_images_keeps_what_is_read_of_it(image_study, tmp_path):
+    image_study(TINY, "--only", "clean/*")
+    (file,) = (tmp_path / "runs" / "cells").glob("*.npz")
+    with np.load(file) as cell:
+        assert set(cell.files) == {"predictions", "logits", "losses", "seconds", "commit"}
+
+
 def test_photos_that_are_left_out_of_a_training_carry_no_noise_in_it(image_study, tmp_path):
     kept = TINY.replace('"clean": Run(paper=94.5)', '"clean": Run(), "part": Run(share=0.5, keep="clean")')
     assert image_study(kept, "--only", "part/0")[0] == 0
