@@ -102,17 +102,6 @@ def checked(scores: ArrayLike, genuine: ArrayLike) -> tuple[Floats, Bools]:
     return score, is_genuine
 
 
-def checked_weights(weights: ArrayLike, genuine: Bools) -> Floats:
-    """P weights as an array; raises DataError unless they are finite, at least 0, and leave both kinds of pair."""
-    weight = np.asarray(weights, dtype=np.float64)
-    fits = weight.shape == genuine.shape and np.isfinite(weight).all() and (weight >= 0).all()
-    if not (fits and weight[genuine].any() and weight[~genuine].any()):
-        raise DataError(
-            "Weights must be one per pair, finite, at least 0, and not all 0 for one kind of pair; mend them."
-        )
-    return weight
-
-
 def numbered(first: ArrayLike, second: ArrayLike, order: Indices, genuine: Bools) -> tuple[Indices, Indices, int]:
     """Both identities of each pair, in ``order``, as numbers from 0, and how many identities there are.
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from faceguard.device import derive_seed
 from faceguard.errors import DataError
 from faceguard.intervals import Interval, over_identities
-from faceguard.ranking import Bools, Floats, Indices, checked, checked_weights, numbered, rank
+from faceguard.ranking import Bools, Floats, Indices, checked, numbered, rank
 
 FAR_TARGETS = (0.01, 0.001)
 FEWEST_IDENTITIES = 3  # of an interval: every draw of two has the same pairs, or none
@@ -104,17 +104,15 @@ def verify(
     )
 
 
-def roc(scores: ArrayLike, genuine: ArrayLike, weights: ArrayLike | None = None) -> tuple[Floats, Floats, Floats]:
+def roc(scores: ArrayLike, genuine: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """FAR, TAR and thresholds, T + 1 of each: from threshold inf (nothing accepted) down through every distinct score.
 
-    A pair of weight 0 counts as absent. Raises DataError when lengths differ, a score is not finite, a weight is
-    negative, or either kind of pair is absent.
+    Raises DataError when lengths differ, a score is not finite, or either kind of pair is absent.
     """
     from sklearn.metrics import roc_curve  # here, not above: it costs a second of start-up
 
     score, is_genuine = checked(scores, genuine)
-    weight = None if weights is None else checked_weights(weights, is_genuine)
-    far, tar, thresholds = roc_curve(is_genuine, score, sample_weight=weight, drop_intermediate=False)
+    far, tar, thresholds = roc_curve(is_genuine, score, drop_intermediate=False)
     return far, tar, thresholds
 
 

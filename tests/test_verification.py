@@ -118,16 +118,6 @@ def test_a_far_exactly_on_target_is_still_allowed():
     assert tar_at_far(far, tar, 0.01) == 0.5  # 30 impostors above the first genuine pair, 31 above the second
 
 
-@relaxed
-@given(scored_pairs(), st.data())
-def test_the_weighted_curve_equals_repeated_pairs(pairs, data):
-    scores, genuine = pairs
-    weights = np.array(data.draw(st.lists(st.integers(1, 3), min_size=len(scores), max_size=len(scores))))
-    repeated = roc(np.repeat(scores, weights), np.repeat(genuine, weights))
-    for ours, other in zip(roc(scores, genuine, weights), repeated, strict=True):
-        np.testing.assert_allclose(ours, other, atol=1e-9)
-
-
 def test_the_zeros_of_a_collapsed_network_resemble_nobody_and_verify_at_chance():
     embeddings = np.array([[1, 0], [0, 0], [0.6, 0.8], [0, 0]], dtype=np.float32)
     assert pair_scores(embeddings, np.array([0, 0, 1]), np.array([1, 2, 3])) == pytest.approx([0, 0.6, 0])

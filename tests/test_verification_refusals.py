@@ -1,4 +1,4 @@
-"""Pairs, weights, folds, identities and embeddings that cannot be verified: each is named in a sentence."""
+"""Pairs, folds, identities and embeddings that cannot be verified: each is named in a sentence."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,6 @@ def test_pairs_that_cannot_be_verified_are_named_in_a_sentence(scores, genuine, 
         ten_fold_accuracy(scores, genuine, np.zeros(len(scores)))
     with pytest.raises(DataError, match=sentence):
         bootstrap(scores, genuine, np.zeros(len(scores)), np.zeros(len(scores)))
-
-
-@pytest.mark.parametrize("weights", [[1], [1, -1], [1, np.nan], [0, 1], [1, 0]])
-def test_weights_that_make_no_curve_are_refused(weights):
-    with pytest.raises(DataError, match="Weights must be one per pair"):
-        roc([0.1, 0.2], [True, False], weights)
 
 
 def test_folds_must_be_two_or_more_and_one_per_pair():
