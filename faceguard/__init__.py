@@ -3,7 +3,7 @@
 noise     noise (Algorithm 1), noise_settings, noise_run, noise_store, passes, gather, smooth, publication; bank, generate,
           controls
 photos    photo, formats, endings, colour_profile, listing; protect, batch, manifest, earlier, copies, assign, secret
-checks    check, framing, survival, quality, page
+checks    check, framing, survival, quality, page (templating)
 faces     finder, faces, uploads; readers, reading, decode, journal, face_cache, identities, lfw, datasets, fetch, inventory
 networks  recognizer, mobilefacenet, arcface, published, train, flip_and_crop, runs, checkpoint, device
 measures  identification, verification, ranking, measures, intervals, evaluate; averaging, frozen, adversary, countermeasure

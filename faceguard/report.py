@@ -11,12 +11,10 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from PIL import Image
 
 from faceguard.claims import outcome
@@ -25,6 +23,7 @@ from faceguard.errors import DataError
 from faceguard.outputs import replacing
 from faceguard.plots import difference
 from faceguard.result import read_object, read_result
+from faceguard.templating import template
 from faceguard.tiles import COLUMNS, KINDS, Tile, make_tile, place
 
 SHOWN = 6  # conditions whose curves are open from the start, the worst ones; the others' unfold
@@ -71,7 +70,7 @@ def render(result: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     judged = [(judge(condition), condition) for condition in conditions]
     tiles = [make_tile(*pair) for pair in sorted(judged, key=lambda pair: pair[0].badness, reverse=True)]
     verdict = result["verdict"]
-    return _template().render(
+    return template("report.html").render(
         result=result,
         verdict=verdict,
         kind=KINDS[verdict["outcome"]],
@@ -95,17 +94,6 @@ def _claims(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for words, met in result["expectations"].items():
         became, claim = outcome(words, met, result.get("found", {}))
         yield CLAIM_KINDS[became], became, claim
-
-
-@cache
-def _template() -> Template:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html")
 
 
 def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
