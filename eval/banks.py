@@ -53,6 +53,23 @@ CELEBA_16 = BankRecipe(
 )  # as the one that ships, at epsilon 16
 
 
+class RoundClock:
+    """A progress callback that keeps the ``last`` round and the time: rounds before an interruption count as those after."""
+
+    def __init__(self, progress: Callable[[Round], None]) -> None:
+        self.progress, self.begun, self.here = progress, time.monotonic(), 0
+        self.last = Round(number=0, error=1.0)
+
+    def __call__(self, done: Round) -> None:
+        self.last, self.here = done, self.here + 1
+        self.progress(done)
+
+    @property
+    def seconds(self) -> float:
+        """What all rounds take, the present one's end included."""
+        return round((time.monotonic() - self.begun) * max(1, self.last.number) / max(1, self.here), 1)
+
+
 def targeted_noise(settings: NoiseSettings) -> NoiseSettings:
     """The same noise as targeted rows: larger steps, and at most 30 rounds (docs/adr/0009)."""
     return replace(settings, targeted=True, step_size=settings.epsilon / 5, max_rounds=30, stop_error=0.05)
@@ -101,12 +118,7 @@ def make(
         raise DataError(f"{out} already exists and is not overwritten; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_name(out.name + ".partial")
-    begun, rounds = time.monotonic(), [0]
-
-    def count(done: Round) -> None:
-        rounds.append(done.number)
-        progress(done)
-
+    clock = RoundClock(progress)
     bank = learn_bank(
         make_fabric(precision=precision),
         faces,
@@ -114,11 +126,9 @@ def make(
         source_model=recipe.source_model,
         seed=recipe.seed,
         checkpoint=checkpoint,
-        progress=count,
+        progress=clock,
     )
-    here = max(1, len(rounds) - 1)
-    seconds = (time.monotonic() - begun) * max(1, rounds[-1]) / here  # rounds before an interruption count as these
-    write_json(out.with_suffix(".json"), {"seconds": round(seconds, 1), "commit": commit() or UNKNOWN})
+    write_json(out.with_suffix(".json"), {"seconds": clock.seconds, "commit": commit() or UNKNOWN})
     bank.amplified(recipe.gain).save(out)
     checkpoint.unlink(missing_ok=True)
 

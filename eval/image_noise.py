@@ -3,7 +3,6 @@
 N photos, R rows (a class's, or a photo's), S x S pixels.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eval.banks import RoundClock
 from eval.image_scales import Size
 from eval.image_study import ImageNoise
 from eval.networks import build_network
@@ -81,12 +81,7 @@ def learn(
 
     Raises NoiseDidNotConverge as ``noise.generate`` does.
     """
-    settings, rounds, begun = settings_of(noise, size), [Round(number=0, error=1.0)], time.monotonic()
-
-    def count(done: Round) -> None:
-        rounds.append(done)
-        progress(done)
-
+    settings, clock = settings_of(noise, size), RoundClock(progress)
     if noise.kind == "random":
         rows = random_noise(train, noise.form, settings.epsilon, seed=noise.seed, cells=noise.patch)
     else:
@@ -110,7 +105,7 @@ def learn(
             from_zero=noise.from_zero,
             save_every=SAVED_EVERY,
             checkpoint=checkpoint,
-            progress=count,
+            progress=clock,
         )
     bank = make_bank(
         rows,
@@ -119,9 +114,7 @@ def learn(
         form=noise.form,
         seed=noise.seed,
     )
-    done, here = rounds[-1], max(1, len(rounds) - 1)
-    seconds = (time.monotonic() - begun) * max(1, done.number) / here  # rounds before an interruption count as these
-    return bank, Learnt(rounds=done.number, error=done.error, seconds=round(seconds, 1))
+    return bank, Learnt(rounds=clock.last.number, error=clock.last.error, seconds=clock.seconds)
 
 
 def passes(noise: ImageNoise, size: Size, photos: int, rounds: int) -> int:
