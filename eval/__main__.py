@@ -116,7 +116,9 @@ def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: C
     """Compute the cells of a study, and say whether all could be; ``kind`` is the engine that knows which there are."""
     wanted, whole = kind.jobs_of(plan, only), True
     with terminal.bars() as advance:
-        compute = partial(kind.compute, plan)
+        advance("cells", len(wanted), "", 0)
+        here = workers == 1 and cluster is None
+        compute = partial(kind.compute, plan, advance=advance) if here else partial(kind.compute, plan)
         for job, became in run_jobs(compute, wanted, workers=workers, cluster=cluster, logs=plan.out / "cluster"):
             advance("cells", len(wanted), job.label)
             if isinstance(became, FaceguardError):

@@ -16,6 +16,7 @@ from eval.data import StudyData
 from eval.experiment import Condition, Contender, FaceStudy, load_recipe
 from eval.plan import Plan
 from eval.scales import LIMITS
+from eval.watching import Advance, epochs_bar, rounds_bar
 from faceguard.adversary import Adversary
 from faceguard.decode import load_records
 from faceguard.device import make_fabric
@@ -78,14 +79,22 @@ def adversary_of(plan: Plan, condition: Condition) -> Adversary:
     return adversary
 
 
-def compute(plan: Plan, job: Job, *, wait: bool = True) -> float:
+def compute(plan: Plan, job: Job, *, wait: bool = True, advance: Advance | None = None) -> float:
     """Have the job's cell computed, here or by whoever has begun; returns the seconds that its training took."""
-    return float(cell_of(plan, job, wait=wait)["seconds"])
+    return float(cell_of(plan, job, wait=wait, advance=advance)["seconds"])
 
 
-def cell_of(plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False) -> Cell:
-    """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`."""
+def cell_of(
+    plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False, advance: Advance | None = None
+) -> Cell:
+    """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`.
+
+    ``advance`` shows rounds and epochs as they pass.
+    """
     data = loaded(plan)
+    if advance is not None:
+        data.progress = rounds_bar(advance)
+    adversary = adversary_of(plan, job.condition)
     if job.condition.countermeasure not in COUNTERMEASURES:
         known = ", ".join(COUNTERMEASURES)
         raise DataError(f"The countermeasure {job.condition.countermeasure!r} is unknown; there are {known}.")
@@ -93,13 +102,14 @@ def cell_of(plan: Plan, job: Job, *, wait: bool = True, read_only: bool = False)
         make_fabric(precision=plan.precision),
         data.training(job.condition, job.arm),
         data.test,
-        adversary_of(plan, job.condition),
+        adversary,
         COUNTERMEASURES[job.condition.countermeasure],
         seed=job.seed,
         lfw=lfw_of(plan),
         folder=plan.out / "cells",
         wait=wait,
         read_only=read_only,
+        progress=epochs_bar(advance, job.label, adversary),
     )
 
 

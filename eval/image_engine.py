@@ -14,6 +14,7 @@ from eval.image_data import StudyImages
 from eval.image_study import ImageStudy
 from eval.networks import build_network
 from eval.plan import Plan
+from eval.watching import Advance, epochs_bar, rounds_bar
 from faceguard.adversary import Attack, Progress, train_and_try
 from faceguard.datasets import SetMissingError
 from faceguard.device import make_fabric
@@ -101,22 +102,30 @@ def missing_sets(plan: Plan) -> dict[str, str]:
     return missing
 
 
-def compute(plan: Plan, job: ImageJob, *, wait: bool = True) -> float:
+def compute(plan: Plan, job: ImageJob, *, wait: bool = True, advance: Advance | None = None) -> float:
     """Have the job's cell computed, here or by whoever has begun; returns the seconds that its training took."""
-    return float(cell_of(plan, job, wait=wait)["seconds"])
+    return float(cell_of(plan, job, wait=wait, advance=advance)["seconds"])
 
 
-def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = False) -> Cell:
-    """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`."""
+def cell_of(
+    plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = False, advance: Advance | None = None
+) -> Cell:
+    """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`.
+
+    ``advance`` shows rounds and epochs as they pass.
+    """
     images = loaded(plan)
+    if advance is not None:
+        images.progress = rounds_bar(advance)
     run = images.study.runs[job.run].repeated(job.seed)
     size = images.size_of(images.set_of(run.data)[0])
     training = replace(size.train, epochs=run.longer * size.train.epochs)
+    adversary = Classifier(network=run.network, width=size.width, train=training)
     return run_cell(
         make_fabric(precision=plan.precision),
         images.training(run),
         images.testing(run),
-        Classifier(network=run.network, width=size.width, train=training),
+        adversary,
         run.countermeasure,
         seed=job.seed,
         lfw=None,
@@ -124,6 +133,7 @@ def cell_of(plan: Plan, job: ImageJob, *, wait: bool = True, read_only: bool = F
         without=UNREAD,
         wait=wait,
         read_only=read_only,
+        progress=epochs_bar(advance, job.label, adversary),
     )
 
 

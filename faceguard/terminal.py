@@ -83,16 +83,21 @@ def sentences() -> Iterator[None]:
 def bars() -> Iterator[Callable[..., None]]:
     """Progress bars with the time left; ``advance(name, total, note, done)`` makes a bar when it first names it.
 
-    Without ``done`` a call counts one more.
+    Without ``done`` a call counts one more. A bar begins anew when ``done`` falls; ``total`` is None while nobody knows it.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=console) as progress:
         tasks: dict[str, TaskID] = {}
+        counts: dict[str, int] = {}
 
-        def advance(name: str, total: int, note: str, done: int | None = None) -> None:
+        def advance(name: str, total: int | None, note: str, done: int | None = None) -> None:
             if name not in tasks:
                 tasks[name] = progress.add_task(escape(printable(name)), total=total, note="")
-            progress.update(tasks[name], advance=1 if done is None else None, completed=done, note=printable(note))
+            task = tasks[name]
+            if done is not None and done < counts.get(name, 0):
+                progress.reset(task, total=total)
+            counts[name] = counts.get(name, 0) + 1 if done is None else done
+            progress.update(task, total=total, completed=counts[name], note=printable(note))
 
         yield advance
 

@@ -98,6 +98,16 @@ def test_a_far_finer_than_the_impostor_pairs_is_said_to_be_unmeasured(capsys):
     assert capsys.readouterr().out.count("999 impostor pairs cannot show a FAR of 0.001: ") == 1
 
 
+@pytest.mark.parametrize(("numbers", "left"), [((1, 2), "2/2 0:00:00"), ((1, 2, 1), "1/2 -:--:--")])
+def test_a_bar_that_falls_begins_anew(capsys, numbers, left):
+    with terminal.bars() as advance:
+        for number in numbers:
+            advance("epochs", 2, "", number)
+        advance("rounds", None, "", 3)
+    said = capsys.readouterr().out
+    assert left in said and "3/?" in said
+
+
 def test_a_file_name_that_is_no_text_is_shown_with_its_bytes_escaped(capsys):
     terminal.say("\udcff.png is done.")
     terminal.complain("not protected", "\udcff.png: No face was found.")
