@@ -16,7 +16,7 @@ from eval.banks import BankRecipe
 from eval.experiment import Experiment, FaceStudy, load_recipe
 from eval.image_outcome import conclude_images
 from eval.image_study import ImageStudy
-from eval.jobs import Cluster, run_jobs
+from eval.jobs import Cluster, noises_first, run_jobs
 from eval.outcome import conclude_study
 from eval.plan import Plan, command_of, folder_of
 from eval.scales import Scale
@@ -117,8 +117,11 @@ def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: C
     wanted, whole = kind.jobs_of(plan, only), True
     with terminal.bars() as advance:
         advance("cells", len(wanted), "", 0)
-        here = workers == 1 and cluster is None
-        compute = partial(kind.compute, plan, advance=advance) if here else partial(kind.compute, plan)
+        compute = partial(kind.compute, plan)
+        if workers == 1 and cluster is None:
+            compute = partial(compute, advance=advance)
+        else:
+            wanted = noises_first(wanted, partial(kind.noises_of, plan))
         for job, became in run_jobs(compute, wanted, workers=workers, cluster=cluster, logs=plan.out / "cluster"):
             advance("cells", len(wanted), job.label)
             if isinstance(became, FaceguardError):

@@ -55,6 +55,15 @@ def jobs_of(plan: Plan, only: str = "*") -> list[Job]:
     return found
 
 
+def noises_of(plan: Plan, job: Job) -> set[str]:
+    """The study's own noises that the job's cell needs and that are still to be learnt."""
+    condition, data = job.condition, loaded(plan)
+    needed = {condition.noises[job.arm]} if job.arm in condition.noises else set()
+    if knows_rows(contender_of(plan, condition).adversary):
+        needed.add(condition.noise)
+    return {noise for noise in needed if not data.has_bank(noise)}
+
+
 def seeds_of(plan: Plan, condition: Condition) -> Sequence[int]:
     """The seeds of a condition's cells."""
     if plan.seeds is not None:

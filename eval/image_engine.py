@@ -91,6 +91,14 @@ def jobs_of(plan: Plan, only: str = "*") -> list[ImageJob]:
     return found
 
 
+def noises_of(plan: Plan, job: ImageJob) -> set[Path]:
+    """The files of the noises that the job's cell needs and that are still to be learnt."""
+    images, run = loaded(plan), loaded(plan).study.runs[job.run].repeated(job.seed)
+    data = images.set_of(run.data)[0]
+    learnt = (noise for noise in run.noises if noise.kind != "random" and not images.has_bank(noise, data))
+    return {images.file_of(noise, data) for noise in learnt}
+
+
 def missing_sets(plan: Plan) -> dict[str, str]:
     """The study's sets that are absent, with nothing to stand in for them: name and what to do, a sentence."""
     images, missing = loaded(plan), {}

@@ -5,7 +5,7 @@ it from there. So the three ways are one function on a list. All of them run PyT
 on two threads end differently. A noise that misses its stop error, or a training that diverges, costs its own cells alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -52,6 +52,22 @@ def run_jobs(
         else:
             yield job, became
     yield from zip(later, in_order(partial(_outcome, compute), later, workers=1), strict=True)
+
+
+def noises_first(jobs: Sequence[Job], noises_of: Callable[[Job], Collection[Hashable]]) -> list[Job]:
+    """The jobs in an order in which processes side by side wait least for one another's noise.
+
+    First one job for every noise that is still to be learnt, then those that need none, then those whose noise is under way.
+    """
+    begun: set[Hashable] = set()
+    learning: list[Job] = []
+    free: list[Job] = []
+    waiting: list[Job] = []
+    for job in jobs:
+        needed = set(noises_of(job))
+        (learning if needed - begun else waiting if needed else free).append(job)
+        begun |= needed
+    return learning + free + waiting
 
 
 def _outcome(compute: Compute, job: Labelled, *, wait: bool = True) -> Outcome:

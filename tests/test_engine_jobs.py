@@ -162,7 +162,7 @@ def test_a_cell_that_somebody_else_computes_is_left_for_the_end(tmp_path, study,
 
     seen, compute = [], eval.engine.cell_of
 
-    def busy_once(plan, job, *, wait=True):
+    def busy_once(plan, job, *, wait=True, advance=None):
         seen.append((job.arm, wait))
         if job.arm == "clean" and not wait:
             raise Timeout("cell.lock")
