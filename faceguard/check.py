@@ -108,9 +108,9 @@ def check_photos(
 
     `faceguard.pairs` says which copy is whose, and which are nobody's; of one file's, no other is asked for. ``progress`` gets
     each result and how many there will be. Raises DataError when there are no originals, ``protected`` does not exist, or
-    the two are one folder.
+    the two are one.
     """
-    jobs, copies = list_photos(originals, out=protected), copies_in(protected, originals)
+    copies, jobs = copies_in(protected, originals), list_photos(originals, out=protected)
     written = read_results((protected if protected.is_dir() else protected.parent) / MANIFEST)
     pairs = pair(jobs, copies, written, both_files=originals.is_file() and protected.is_file())
     rows = {str(line.output): line.row for line in written}

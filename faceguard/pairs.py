@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from faceguard.earlier import own_lines
 from faceguard.errors import DataError
-from faceguard.listing import PhotoJob, list_photos
+from faceguard.listing import PhotoJob, list_photos, real_path
 from faceguard.manifest import PhotoResult
 
 
@@ -40,9 +40,14 @@ class Pairs:
 
 
 def copies_in(protected: Path, originals: Path) -> dict[str, PhotoJob]:
-    """Relative path -> file, of every photo in ``protected``; only these are ever opened, whatever a manifest says."""
+    """Relative path -> file, of every photo in ``protected``; only these are ever opened, whatever a manifest says.
+
+    Raises DataError when ``protected`` does not exist, or is ``originals`` itself.
+    """
     if not protected.exists():
         raise DataError(f"{protected} does not exist; name the folder that faceguard protect wrote.")
+    if real_path(protected) == real_path(originals):
+        raise DataError(f"{protected} is named twice; name the originals first, then the folder of their copies.")
     try:
         return {job.relative.as_posix(): job for job in list_photos(protected, out=originals, copies=True)}
     except DataError:

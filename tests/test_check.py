@@ -224,7 +224,7 @@ def test_folders_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     save(face(), originals / "1.png")
     for first, second, words in (
         (originals, inside, "name the folder that faceguard protect wrote"),
-        (originals, originals, "both input and output"),
+        (originals, originals, "named twice; name the originals first"),
         (tmp_path / "nowhere", originals, "does not exist"),
     ):
         with pytest.raises(DataError, match=words):

@@ -55,6 +55,13 @@ def test_results_are_not_overwritten_and_a_missing_folder_is_a_sentence(capsys, 
     assert "Missing argument" in mistype(capsys, "check", photos)
 
 
+def test_a_photo_or_a_folder_that_is_named_twice_is_asked_for_its_copies(capsys, tmp_path, protected):
+    photos, _ = protected
+    for named in (photos, photos / "synthetic-000" / "00.png"):
+        said = fail(capsys, "check", named, named, "--out", tmp_path / "check")
+        assert said == f"{named} is named twice; name the originals first, then the folder of their copies."
+
+
 def test_the_bar_goes_on_while_the_pictures_are_read(capsys, tmp_path, monkeypatch, bank, protected):
     steps = []
     monkeypatch.setattr(
