@@ -198,7 +198,9 @@ def check(
     from faceguard.bank import default_bank, load_bank
     from faceguard.check import check_photos
     from faceguard.page import face_pictures, write_page
+    from faceguard.pairs import refuse_among
 
+    refuse_among(protected, out)
     terminal.claim(out, "check.html", "check.json")
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:

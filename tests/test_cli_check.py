@@ -62,6 +62,20 @@ def test_a_photo_or_a_folder_that_is_named_twice_is_asked_for_its_copies(capsys,
         assert said == f"{named} is named twice; name the originals first, then the folder of their copies."
 
 
+@pytest.mark.parametrize("inside", [".", "check-report", "../link/deep/report"])
+def test_the_page_which_shows_the_originals_is_never_written_among_the_copies(
+    capsys, tmp_path, bank, protected, inside
+):
+    photos, out = protected
+    (tmp_path / "link").symlink_to(out)
+    before = sorted(out.rglob("*"))
+    said = fail(capsys, "check", photos, out, "--noise", bank, "--out", out / inside)
+    assert "lies among the copies, and what is written there shows the originals; choose another --out" in said
+    assert sorted(out.rglob("*")) == before
+    one = Path("synthetic-000", "00.png")
+    succeed(capsys, "check", photos / one, out / one, "--noise", bank, "--out", tmp_path / "check")
+
+
 def test_the_bar_goes_on_while_the_pictures_are_read(capsys, tmp_path, monkeypatch, bank, protected):
     steps = []
     monkeypatch.setattr(
