@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 
 from faceguard.about import about_run
@@ -22,6 +23,7 @@ from faceguard.audit_words import FROZEN, claim, notes
 from faceguard.averaging import Averaging
 from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.conclusion import conclude, judge
+from faceguard.device import apart
 from faceguard.errors import RunError
 from faceguard.frozen import Frozen
 from faceguard.identities import Failure
@@ -116,18 +118,19 @@ def run_audit(
         "pictures": faces.pictures,
     }
     write_json(out / "result.json", result)
-    write_json(out / "run.json", about_run(time.monotonic() - begun, _command(noise, others, extractor, seed)))
+    write_json(out / "run.json", about_run(time.monotonic() - begun, _command(noise, others, extractor, seed, fabric)))
     write_report(out)
     return Audit(result=result, failures=faces.failures)
 
 
-def _command(noise: str, others: Path | None, extractor: str | None, seed: int) -> list[str]:
+def _command(noise: str, others: Path | None, extractor: str | None, seed: int, fabric: Fabric) -> list[str]:
     """The words that repeat the audit; capitals stand for the user's files, whose names a published result need not tell."""
     words = ["faceguard", "audit", "PHOTOS"]
     words += [] if noise == SHIPPED else ["--noise", "NOISE"]
     words += [] if others is None else ["--others", "OTHERS"]
     words += [] if extractor is None else ["--extractor", extractor if extractor in PUBLISHED else "EXTRACTOR"]
-    return [*words, "--seed", str(seed)]
+    spared = torch.cuda.is_available() and not apart(fabric)
+    return [*words, "--seed", str(seed), *(["--device", "cpu"] if spared else [])]
 
 
 def _try(extractor: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from faceguard import cli_audit, cli_data, cli_photos, terminal
+from faceguard.cli_audit import Device
 
 app = typer.Typer(
     name="faceguard",
@@ -20,9 +21,7 @@ app = typer.Typer(
 Form = Literal["class-wise", "sample-wise"]
 Model = Literal["inception-resnet-v1", "resnet-18", "mobilefacenet"]
 Precision = Literal["auto", "fp32", "bf16"]
-Hardware = Literal["auto", "cpu", "cuda"]
 Seed = Annotated[int, typer.Option(help="The same seed on the same processor gives the same bytes; a GPU may differ.")]
-Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
 Arithmetic = Annotated[Precision, typer.Option(help="auto takes bf16 where it is faster.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made when absent.")]
 
@@ -180,6 +179,7 @@ def eval_lfw(
     pairs: Annotated[Path | None, typer.Option(help="pairs.txt; by default the one in or beside the folder.")] = None,
     download: Annotated[bool, typer.Option(help="Fetch published weights when they are missing.")] = False,
     seed: Seed = 0,
+    device: Device = "auto",
 ) -> None:
     """Verify LFW's 6,000 pairs: AUC, EER, TAR at a FAR and ten-fold accuracy, each with a 95 % interval, and the ROC."""
     from faceguard.lfw import evaluate_lfw
@@ -195,7 +195,7 @@ def eval_lfw(
             wanted,
             out,
             seed=seed,
-            device=_fabric("auto", "fp32").device,
+            device=_fabric(device, "fp32").device,
             on_read=lambda done, count: advance("photos read", count, "", done),
             on_embedded=lambda done, count: advance("faces embedded", count, "", done),
         )
@@ -219,6 +219,7 @@ def eval_identities(
         Path | None, typer.Option(help='JSON {"protected": \\[identities]}; the others form a second group.')
     ] = None,
     seed: Seed = 0,
+    device: Device = "auto",
 ) -> None:
     """Recognition accuracy and verification on held-out photos, by group."""
     from faceguard.evaluate import evaluate_identities
@@ -227,8 +228,8 @@ def eval_identities(
     terminal.claim(out, "identities.json", "roc.png")
     trained = load_run(run)
     people = terminal.read_faces(faces, trained.model.size)
-    device = _fabric("auto", "fp32").device
-    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=device)
+    where = _fabric(device, "fp32").device
+    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=where)
     terminal.console.print(terminal.groups_table(result))
     terminal.say_held_out(result)
     terminal.list_left_out(people.failures)

@@ -1,7 +1,7 @@
 """The command that audits noise on the user's own photos."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,6 +10,9 @@ from faceguard.cli_photos import Noise
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.train import Epoch
+
+Hardware = Literal["auto", "cpu", "cuda"]
+Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
 
 
 def audit(
@@ -26,7 +29,8 @@ def audit(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html, result.json and run.json.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(help="The same seed on the same machine gives the same result.json.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed on the same device gives the same result.json.")] = 0,
+    device: Device = "auto",
 ) -> None:
     """Would this noise protect the people in your photos, and against whom?
 
@@ -44,7 +48,7 @@ def audit(
             advance("adversaries", count, what if epoch is None else f"{what}: loss {epoch.loss:.2f}", done)
 
         found = run_audit(
-            make_fabric(precision="auto"),
+            make_fabric(device=device, precision="auto"),
             photos,
             out,
             bank=bank,

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from commands import coarse_bank, write_faces
 
 from faceguard.adversary import Scratch
@@ -87,6 +88,7 @@ def test_the_three_files_are_there_and_the_headline_is_that_of_the_worst_conditi
     assert (result["verdict"]["worst"], result["verdict"]["outcome"]) == (worst.name, worst.outcome)
     assert found.failures == ()
     command = "faceguard audit PHOTOS --noise NOISE --others OTHERS --extractor EXTRACTOR --seed 0"
+    command += " --device cpu" if torch.cuda.is_available() else ""
     assert json.loads((out / "run.json").read_text())["command"] == command
     page = (out / "report.html").read_text()
     assert result["verdict"]["headline"] in page

@@ -39,10 +39,10 @@ OPTIONS = {  # what the documentation promises
         *("--workers", "--resume", "--overwrite"),
     },
     "check": {"--noise", "--out"},
-    "audit": {"--noise", "--others", "--extractor", "--out", "--seed"},
+    "audit": {"--noise", "--others", "--extractor", "--out", "--seed", "--device"},
     "train": {"--out", "--model", "--epochs", "--size", "--seed", "--device", "--devices", "--precision"},
-    "eval-lfw": {"--lfw", "--pairs", "--out", "--download", "--seed"},
-    "eval-identities": {"--groups", "--out", "--seed"},
+    "eval-lfw": {"--lfw", "--pairs", "--out", "--download", "--seed", "--device"},
+    "eval-identities": {"--groups", "--out", "--seed", "--device"},
     "data fetch": {"--into"},
     "data check": {"--lfw", "--quick"},
 }

@@ -1,4 +1,4 @@
-"""The commands that judge a model do so on the device that is chosen by itself."""
+"""The commands that judge a model do so on the device that is chosen, by the user or by itself."""
 
 from types import SimpleNamespace
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 from commands import fail, write_faces
 
+from faceguard.audit import _command as repeating
+from faceguard.bank import SHIPPED
 from faceguard.errors import DataError
 from faceguard.lfw import verify_lfw
 from faceguard.readers.lfw import read_pairs
@@ -17,11 +19,12 @@ from tests.test_cli_eval_lfw import write_lfw
 from tests.waiting import DEVICE, Remote, Waits
 
 
+@pytest.mark.parametrize("choice", ["auto", "cpu", "cuda"])
 @pytest.mark.parametrize(
     ("command", "judge"), [("eval-lfw", "lfw.evaluate_lfw"), ("eval-identities", "evaluate.evaluate_identities")]
 )
-def test_a_command_without_a_choice_of_device_takes_the_one_that_auto_means(
-    capsys, tmp_path, monkeypatch, command, judge
+def test_a_command_that_judges_takes_the_device_that_is_chosen_or_the_one_that_auto_means(
+    capsys, tmp_path, monkeypatch, command, judge, choice
 ):
     (tmp_path / "run").mkdir()
     save_run(
@@ -45,8 +48,32 @@ def test_a_command_without_a_choice_of_device_takes_the_one_that_auto_means(
         words = ("--lfw", write_lfw(tmp_path / "lfw"))
     else:
         words = (write_faces(tmp_path / "faces", identities=2, photos=2, size=32),)
+    words += () if choice == "auto" else ("--device", choice)
     assert "This is enough." in fail(capsys, command, tmp_path / "run", *words, "--out", tmp_path / "out")
-    assert (asked, told) == ([{"device": "auto", "precision": "fp32", "devices": 1}], ["there"])
+    assert (asked, told) == ([{"device": choice, "precision": "fp32", "devices": 1}], ["there"])
+
+
+@pytest.mark.parametrize("choice", ["auto", "cpu", "cuda"])
+def test_an_audit_takes_the_device_that_is_chosen_or_the_one_that_auto_means(capsys, tmp_path, monkeypatch, choice):
+    taken = []
+
+    def stop(fabric, *_, **__):
+        taken.append(fabric)
+        raise DataError("This is enough.")
+
+    monkeypatch.setattr("faceguard.device.make_fabric", lambda **words: words)
+    monkeypatch.setattr("faceguard.audit.run_audit", stop)
+    words = () if choice == "auto" else ("--device", choice)
+    assert "This is enough." in fail(capsys, "audit", tmp_path, *words, "--out", tmp_path / "out")
+    assert taken == [{"device": choice, "precision": "auto"}]
+
+
+@pytest.mark.parametrize(("gpu", "device", "said"), [(True, "cpu", True), (True, "cuda", False), (False, "cpu", False)])
+def test_the_command_that_repeats_an_audit_names_the_processor_where_a_gpu_was_left_out(monkeypatch, gpu, device, said):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    fabric = SimpleNamespace(device=torch.device(device))
+    words = repeating(SHIPPED, None, None, 3, fabric)
+    assert words == ["faceguard", "audit", "PHOTOS", "--seed", "3", *(["--device", "cpu"] if said else [])]
 
 
 class Still:
