@@ -24,6 +24,7 @@ from faceguard.mobilefacenet import MobileFaceNet
 
 NARROWEST = 8  # channels
 MODELS = ("inception-resnet-v1", "resnet-18", "mobilefacenet")
+LEAST_SIZE = {"inception-resnet-v1": 80, "mobilefacenet": 32}  # px of a face
 Head = Literal["softmax", "arcface"]
 
 
@@ -101,18 +102,22 @@ def check_width(width: int) -> None:
         raise RunError(f"A network of width {width} is too narrow; use {NARROWEST} or more.")
 
 
+def check_size(name: str, size: int) -> None:
+    """Raises RunError for faces that are too small for the network ``name``."""
+    least = LEAST_SIZE.get(name, 1)
+    if size < least:
+        raise RunError(f"{name} needs faces of at least {least} px, not {size}; raise --size.")
+
+
 def _features(name: str, size: int, width: int) -> tuple[nn.Module, int]:
     """The network before its classifier, and its dimension."""
     if name == "resnet-18":
         check_width(width)
         return _ResNet18(width), 8 * width
+    check_size(name, size)
     if name == "inception-resnet-v1":
-        if size < 80:
-            raise RunError(f"inception-resnet-v1 needs faces of at least 80 px, not {size}; raise --size.")
         return inception_features(), 512
     if name == "mobilefacenet":
-        if size < 32:
-            raise RunError(f"mobilefacenet needs faces of at least 32 px, not {size}; raise --size.")
         return Standardized(MobileFaceNet(size, size)), 128
     raise RunError(f"Model {name!r} is unknown; use one of {', '.join(MODELS)}.")
 

@@ -32,7 +32,7 @@ from faceguard.plots import learning_curves
 from faceguard.published import PUBLISHED, load_mobilefacenet, load_published, published_file
 from faceguard.readers.celeba import PHOTO_FOLDERS
 from faceguard.reading import Progress
-from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build
+from faceguard.recognizer import Embedder, OnnxRecognizer, Recognizer, build, check_size
 from faceguard.train import Epoch, TrainSettings, fit
 
 WEIGHTS_FILE, RUN_FILE, CHECKPOINT_FILE = "model.safetensors", "run.json", "checkpoint.pt"
@@ -49,7 +49,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Everything that determines a run: the faces, the network, the settings, the share kept for testing, the seed."""
+    """Everything that determines a run; ``hold_out`` is the share kept for testing. Raises RunError for too small a size."""
 
     faces: Path
     out: Path
@@ -58,6 +58,9 @@ class Training:
     settings: TrainSettings
     hold_out: float = 0.2
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_size(self.model, self.size)  # before half a million photos are read
 
 
 @dataclass(frozen=True, kw_only=True)

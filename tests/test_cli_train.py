@@ -136,7 +136,8 @@ def test_a_corrupt_photo_is_left_out_and_listed_and_the_run_is_complete(capsys, 
     assert len(about(tmp_path / "run")["trained_on"]) == 8
 
 
-def test_a_model_that_needs_larger_faces_says_so(capsys, tmp_path, faces):
+def test_a_model_that_needs_larger_faces_says_so_before_it_reads_any(capsys, tmp_path, faces, monkeypatch):
+    monkeypatch.setattr(faceguard.runs, "load_faces", lambda *_, **__: pytest.fail("the photos were read"))
     words = ("--model", "inception-resnet-v1", "--size", 64, *ON_CPU)
     assert "at least 80 px, not 64; raise --size" in fail(capsys, "train", faces, "--out", tmp_path, *words)
 
