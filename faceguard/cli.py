@@ -140,6 +140,8 @@ def train(
     from faceguard.runs import RUN_FILE, Training, train_run
     from faceguard.train import TrainSettings
 
+    if not 0 < learning_rate < float("inf"):
+        raise typer.BadParameter(f"--learning-rate is a number above 0, and not {learning_rate:g}; 0.05 is usual.")
     terminal.claim(out, RUN_FILE)
     training = Training(
         faces=faces,

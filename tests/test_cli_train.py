@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from commands import ON_CPU, fail, interrupt_after, run, succeed, train_once, write_corrupt, write_faces
+from commands import ON_CPU, fail, interrupt_after, mistype, run, succeed, train_once, write_corrupt, write_faces
 
 import faceguard.runs
 import faceguard.train
@@ -91,6 +91,14 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(capsys, tmp_path, fa
     before = (tmp_path / "checkpoint.pt").read_bytes()
     assert "choose another --out or delete it" in fail(capsys, *words, "--seed", 1)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("rate", [0, -0.05, "nan", "inf"])
+def test_an_impossible_learning_rate_is_mistyped_and_nothing_is_made(capsys, tmp_path, faces, rate):
+    said = mistype(capsys, "train", faces, "--out", tmp_path / "run", "--learning-rate", rate, *TINY)
+    said = " ".join(said.replace("│", " ").split())
+    assert f"--learning-rate is a number above 0, and not {rate}; 0.05 is usual." in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_diverges_is_a_sentence_and_leaves_no_finished_run(capsys, tmp_path, faces):
