@@ -63,7 +63,7 @@ def demo(
 def generate(
     faces: Annotated[Path, typer.Argument(help="Labelled faces: folder per identity, CelebA, RecordIO or parquet.")],
     out: Annotated[Path, typer.Option(help="The noise bank to write, .safetensors.")],
-    epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, in levels of 255: 1 to 255.")] = 16,
+    epsilon: Annotated[float, typer.Option(help="Largest change of a pixel, 1 to 255 levels; what ships has 12.")] = 16,
     form: Annotated[
         Form,
         typer.Option(help="A row for each identity; or for each photo, for trainings and recipes: protect refuses it."),

@@ -7,7 +7,7 @@ import pytest
 from commands import ON_CPU, fail, interrupt_after, mistype, quick_noise, run, succeed, write_corrupt, write_faces
 
 import faceguard.generate
-from faceguard.bank import load_bank
+from faceguard.bank import default_bank, load_bank
 from faceguard.checkpoint import reserved
 from faceguard.generate import face_noise as real_face_noise
 from faceguard.manifest import MANIFEST
@@ -188,3 +188,8 @@ def test_an_existing_bank_is_refused_and_untouched(capsys, tmp_path, faces):
 def test_the_help_says_whom_noise_for_single_photos_is_for(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "for trainings and recipes: protect refuses it" in succeed(capsys, "generate", "--help")
+
+
+def test_the_help_says_what_epsilon_the_bank_that_ships_has(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert f"1 to 255 levels; what ships has {default_bank().epsilon * 255:g}." in succeed(capsys, "generate", "--help")
