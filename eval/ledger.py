@@ -9,14 +9,16 @@ An entry is a run's result.json without curves, together with its run.json: comm
 
 import argparse
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.overview import overview
 from eval.recipe_index import index
-from faceguard.claims import outcome
+from faceguard.claims import NOT_RUN, outcome
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
 from faceguard.study import ARMS
@@ -33,6 +35,10 @@ same trainings, other people), as it says; "best" is the best epoch, as if a tra
 those of the aligned face; photo_psnr and photo_ssim, blank where none was measured, are those of the whole photo at full size
 before any JPEG. Detectability near 0.5 says that noise cannot be told only beside a detector_training_auc near 1; where that is
 lower, or blank in an older entry, the small detector may not have learnt, and 0.5 is no proof of absence.
+
+The contents say of every entry the claim that was tried, which need not have held, how many of its expectations are met, and
+how the headline of a study on faces begins. An expectation is undecided where its control failed, and not tried where what it is
+about was not run, as its words say below.
 """
 Json = dict[str, Any]
 
@@ -56,7 +62,8 @@ def entries_in(results: Path) -> dict[str, Json]:
 
 def page(results: Path) -> str:
     """docs/results.md, from every entry in the folder."""
-    return "\n".join([HEADER, *("\n".join(_entry(name, entry)) for name, entry in entries_in(results).items())])
+    entries = entries_in(results)
+    return "\n".join([HEADER, *_contents(entries), *("\n".join(_entry(*entry)) for entry in entries.items())])
 
 
 def _without_curves(value: Any) -> Any:
@@ -65,6 +72,26 @@ def _without_curves(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_curves(part) for part in value]
     return round(value, 5) if isinstance(value, float) else value
+
+
+def _contents(entries: Mapping[str, Json]) -> Iterator[str]:
+    """A line for every entry; GitHub's anchor of a heading in small letters and hyphens is the heading itself."""
+    yield "| entry | claim that is tried | expectations met | headline |"
+    yield "|---|---|---|---|"
+    for name, entry in entries.items():
+        headline = re.split(r"; |, among|\.$", entry.get("verdict", {}).get("headline", ""))[0]
+        yield f"| [{name}](#{name}) | {entry['claim']} | {_tally(entry)} | {headline} |"
+    yield ""
+
+
+def _tally(entry: Json) -> str:
+    """How many of the claims that were tried are met, and how many are undecided or were not tried."""
+    tried = {words: met for words, met in entry["expectations"].items() if not words.endswith(NOT_RUN)}
+    became = Counter(outcome(words, met, entry.get("found", {}))[0] for words, met in tried.items())
+    rest = {"undecided": became["undecided"], "not tried": len(entry["expectations"]) - len(tried)}
+    return ", ".join(
+        [f"{became['met']} of {len(tried)}", *(f"{count} {word}" for word, count in rest.items() if count)]
+    )
 
 
 def _entry(name: str, entry: Json) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """The ledger holds every number that is quoted, and its page is made of it."""
 
 import json
+import re
+from collections import Counter
 
 import pytest
 
@@ -59,6 +61,26 @@ def run(tmp_path):
     return folder
 
 
+def shown(results):
+    """The lines of the only entry's part of the page, without the contents above it."""
+    return ledger.page(results).split("\n## my-study\n")[1].splitlines()
+
+
+def contents(page):
+    """The lines of the list of contents: the entry's name, where its link leads, claim, tally and headline."""
+    link = re.compile(r"\| \[(.+?)\]\(#(.+?)\) \| (.*) \| (.*) \| (.*) \|")
+    return [found.groups() for line in page.split("\n## ")[0].splitlines() if (found := link.fullmatch(line))]
+
+
+def anchors(page):
+    """The anchors that GitHub gives headings: small letters, no punctuation, hyphens for spaces, a number where one recurs."""
+    found = []
+    for heading in re.findall(r"^#+ (.*)$", page, re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.append(f"{slug}-{found.count(slug)}" if slug in found else slug)
+    return found
+
+
 def test_an_entry_is_the_result_without_curves_and_says_how_it_was_made(run, tmp_path):
     path = ledger.record(run, tmp_path / "results")
     entry = json.loads(path.read_text())
@@ -99,7 +121,7 @@ def test_an_error_maximizing_arm_has_a_column_that_is_blank_where_it_was_not_run
     content["conditions"].append({**condition, "name": "four arms", "arms": more})
     (run / "result.json").write_text(json.dumps(content))
     ledger.record(run, tmp_path / "results")
-    header, line, three, four = [row for row in ledger.page(tmp_path / "results").splitlines() if row[:1] == "|"][:4]
+    header, line, three, four = [row for row in shown(tmp_path / "results") if row[:1] == "|"][:4]
     assert header.endswith("| protected: error-maximizing (best) | verdict |")
     assert len({row.count("|") for row in (header, line, three, four)}) == 1
     assert three.endswith("|  | protected |")
@@ -162,3 +184,57 @@ def test_the_command_of_an_entry_repeats_its_arithmetic():
 
 def test_the_page_in_docs_is_made_of_the_ledger():
     assert ledger.PAGE.read_text(encoding="utf-8") == ledger.page(ledger.RESULTS)
+
+
+def test_a_line_of_the_contents_links_to_the_entry_and_counts_what_was_tried(run, tmp_path):
+    content = json.loads((run / "result.json").read_text())
+    content["expectations"] = {"a": True, "b": False, "c": False, "d": False, "e (not run)": False}
+    content["found"] = {"a": 0.125, "b": 0.375, "c": None, "e (not run)": None}
+    for headline, begins in (
+        ("Protected in all 2 conditions that were run; jpeg was not.", "Protected in all 2 conditions that were run"),
+        (
+            "Inconclusive: 1 of 3 conditions cannot be judged, among them x, y.",
+            "Inconclusive: 1 of 3 conditions cannot be judged",
+        ),
+        ("Protected in the only condition that was run.", "Protected in the only condition that was run"),
+    ):
+        content["verdict"]["headline"] = headline
+        (run / "result.json").write_text(json.dumps(content))
+        ledger.record(run, tmp_path / "results")
+        (line,) = contents(ledger.page(tmp_path / "results"))
+        assert line == ("my-study", "my-study", "It protects.", "1 of 4, 1 undecided, 1 not tried", begins)
+
+
+def test_an_entry_without_a_verdict_has_no_headline_in_the_contents(run, tmp_path):
+    content = json.loads((run / "result.json").read_text())
+    del content["verdict"]
+    (run / "result.json").write_text(json.dumps(content))
+    ledger.record(run, tmp_path / "results")
+    assert contents(ledger.page(tmp_path / "results")) == [("my-study", "my-study", "It protects.", "1 of 2", "")]
+
+
+def test_every_link_of_the_contents_in_docs_leads_to_the_heading_of_its_entry():
+    page = ledger.PAGE.read_text(encoding="utf-8")
+    lines, headings = contents(page), re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert len(headings) > 30
+    assert [name for name, *_ in lines] == headings
+    assert [target for _, target, *_ in lines] == anchors(page)[1:]  # the first is the page's own
+
+
+def test_the_contents_in_docs_count_what_the_entries_hold_and_what_is_listed_below_them():
+    page = ledger.PAGE.read_text(encoding="utf-8")
+    parts = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    assert {path.stem for path in ledger.RESULTS.glob("*.json")} == {name for name, *_ in contents(page)}
+    for name, _, claim, tally, headline in contents(page):
+        entry = json.loads((ledger.RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        tried = {words: met for words, met in entry["expectations"].items() if "(not run)" not in words}
+        listed = Counter(re.findall(r"^\* \W*(\w+)\W*: (?!.*\(not run\)$)", parts[name], re.MULTILINE))
+        assert (listed["met"], listed.total()) == (sum(tried.values()), len(tried)), name
+        untried = len(entry["expectations"]) - len(tried)
+        also = [f", {listed['undecided']} undecided"] * (listed["undecided"] > 0) + [f", {untried} not tried"] * (
+            untried > 0
+        )
+        assert tally == f"{sum(tried.values())} of {len(tried)}" + "".join(also), name
+        assert claim == entry["claim"]
+        assert bool(headline) == ("verdict" in entry)
+        assert entry.get("verdict", {"headline": ""})["headline"].startswith(headline)
