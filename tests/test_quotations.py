@@ -9,17 +9,19 @@ import pytest
 from eval.ledger import RESULTS
 
 ROOT = Path(__file__).parents[1]
-NUMBER = re.compile(r"(?<![\d.])\d\.\d{2,4}(?![\d.])")
+NUMBER = re.compile(r"(?<![\d.])\d\.\d{2,4}(?!\.?\d)")
 SHARE = re.compile(r"(\d\.\d{2,4})\s+of\s+(?:a\s+clean\s+)?(\d\.\d{2,4})")  # of the noisy arm, of the clean one
 SEEDS = {"one seed": 1, "three seeds": 3}
 ENTRIES = {  # how a paragraph with numbers begins: the entries that they are from
     "Fine noise has every pixel": ("cifar10-noise-types",),
-    "**It needs company.**": ("face-few", "face-strength", "targeted-photos"),
-    "**It is the power of": ("face-strength", "face-noise-types", "face-source-models"),
-    "Asked only among the protected": ("photo-space", "noise-survival"),
-    "On aligned crops, against noise": (
-        "face-adversaries",
-        "face-countermeasures",
+    "**It needs company.**": ("face-few", "face-strength"),
+    "**Other rows hide few better": ("face-strength", "targeted-photos"),
+    "**It is the power of": ("face-strength",),
+    "**Of fine noise other rows": ("face-noise-types", "face-source-models"),
+    "Asked only among the protected": ("photo-space",),
+    "How much of the noise survives": ("noise-survival",),
+    "On aligned crops, against noise": ("face-adversaries", "face-countermeasures"),
+    "A narrower ResNet-18, three": (
         "face-countermeasures-resnet-18-narrow",
         "face-noise-seeds",
         "face-shares-resnet-18-narrow",
@@ -31,7 +33,7 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     "**Patches of half the side": ("patches-and-mixtures",),
     "**The protected part adds": ("percentages",),
     "**Adversarial training undoes": ("adversarial-training",),
-    "**Class-wise rows transfer**": ("transfer-classwise",),
+    "**Class-wise rows transfer.**": ("transfer-classwise",),
     "**Noise of single photos does not transfer": (
         "transfer-samplewise-imagenette-128",
         "transfer-samplewise-tiny-imagenet-32",
@@ -47,12 +49,22 @@ def entries():
 
 
 def parts():
-    """The tables' rows and the paragraphs that hold numbers, in README's results and docs/findings.md, each as one line."""
+    """The tables' rows and the paragraphs that hold numbers, in README's results and docs/findings.md, each as one line.
+
+    A table right below a paragraph of ENTRIES belongs to it and to its entries; the other tables' rows are conditions or runs.
+    """
     text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Results")[1]
     text += "\n\n" + (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
-    rows = [line for line in text.splitlines() if line.startswith("|") and NUMBER.search(line)]
-    others = [" ".join(part.split()) for part in text.split("\n\n") if NUMBER.search(part) and part[:1] != "|"]
-    return rows, others
+    tables, others = [], []
+    for part in text.split("\n\n"):
+        if not part.startswith("|"):
+            others.append(part)
+        elif others[-1].startswith(tuple(ENTRIES)):
+            others[-1] += f"\n{part}"
+        else:
+            tables.append(part)
+    rows = [line for part in tables for line in part.splitlines() if NUMBER.search(line)]
+    return rows, [" ".join(part.split()) for part in others if NUMBER.search(part)]
 
 
 def says(text, value):
@@ -190,6 +202,16 @@ def test_a_paragraphs_numbers_are_those_of_its_entries(entries, start):
 
 def test_a_share_whose_parts_are_from_two_conditions_is_noticed(entries):
     """Both numbers stand somewhere: alone, either would pass."""
-    sentence = "On aligned crops, against noise: gray photos leave {} of 0.29."
+    sentence = "A narrower ResNet-18, three: | gray photos | {} of 0.29 |"
     assert strange(sentence.format("0.27"), entries) == []
     assert strange(sentence.format("0.20"), entries) == ["0.20 of 0.29"]
+
+
+def test_a_table_right_below_a_paragraph_is_held_to_the_paragraphs_entries(entries):
+    (paragraph,) = [text for text in parts()[1] if text.startswith("**Class-wise rows transfer.**")]
+    assert "| VGG-11 | 0.13 of 0.57 | 0.28 |" in paragraph
+    assert strange(paragraph.replace("0.13", "0.87"), entries) == ["0.87", "0.87 of 0.57"]
+
+
+def test_a_number_that_ends_a_sentence_is_a_quotation_and_a_version_is_none():
+    assert NUMBER.findall("It leaves 0.30. Not 1.20.3, and 0.123.") == ["0.30", "0.123"]
