@@ -159,6 +159,8 @@ def _problems(condition: Condition) -> list[str]:
                 values = [_number(value) for value in measures[when]["seeds"]]
                 if len(values) != len(seeds):
                     said.append(f"The arm {arm} has {len(values)} of {len(seeds)} seeds for {group}.")
+                elif any(math.isnan(value) for value in values):
+                    said.append(f"The arm {arm} lacks a rank-1 for {group}.")
                 elif any(value < 0 or value > 1 for value in values):
                     said.append(f"The arm {arm} has a rank-1 outside 0 to 1 for {group}.")
     return list(dict.fromkeys(said))

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faceguard.conclusion import OUTCOMES, conclude, judge
@@ -210,6 +210,20 @@ def holds(condition):
     return True
 
 
+@example(
+    [
+        {
+            "name": "a number that no rule asks about is null",
+            "seeds": [0],
+            "identities": 105,
+            "arms": {
+                "clean": plain_arm([1.0], [None], None),
+                "random": plain_arm([0.8], [0.8], None),
+                "error-minimizing": plain_arm([0.0], [0.0], None),
+            },
+        }
+    ]
+)
 @given(any_conditions())
 @settings(deadline=None, max_examples=200)
 def test_no_conditions_give_a_headline_that_is_friendlier_than_the_worst_of_them(conditions):
