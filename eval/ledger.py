@@ -11,14 +11,13 @@ import argparse
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.overview import overview
 from eval.recipe_index import index
-from faceguard.claims import NOT_RUN, outcome
+from faceguard.claims import outcome, tally
 from faceguard.errors import DataError
 from faceguard.outputs import write_json
 from faceguard.study import ARMS
@@ -38,7 +37,7 @@ lower, or blank in an older entry, the small detector may not have learnt, and 0
 
 The contents say of every entry the claim that was tried, which need not have held, how many of its expectations are met, and
 how the headline of a study on faces begins. An expectation is undecided where its control failed, and not tried where what it is
-about was not run, as its words say below.
+about was not run.
 """
 Json = dict[str, Any]
 
@@ -86,12 +85,9 @@ def _contents(entries: Mapping[str, Json]) -> Iterator[str]:
 
 def _tally(entry: Json) -> str:
     """How many of the claims that were tried are met, and how many are undecided or were not tried."""
-    tried = {words: met for words, met in entry["expectations"].items() if not words.endswith(NOT_RUN)}
-    became = Counter(outcome(words, met, entry.get("found", {}))[0] for words, met in tried.items())
-    rest = {"undecided": became["undecided"], "not tried": len(entry["expectations"]) - len(tried)}
-    return ", ".join(
-        [f"{became['met']} of {len(tried)}", *(f"{count} {word}" for word, count in rest.items() if count)]
-    )
+    became = tally(entry["expectations"], entry.get("found", {}))
+    rest = [f"{became[one]} {one}" for one in ("undecided", "not tried") if became[one]]
+    return ", ".join([f"{became['met']} of {became.total() - became['not tried']}", *rest])
 
 
 def _entry(name: str, entry: Json) -> Iterator[str]:

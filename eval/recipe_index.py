@@ -9,7 +9,7 @@ from typing import Any
 from eval.banks import BankRecipe
 from eval.experiment import load_recipe
 from eval.image_study import ImageStudy
-from faceguard.claims import NOT_RUN
+from faceguard.claims import tally
 
 HEADER = """# Recipes
 
@@ -71,13 +71,13 @@ def _measured(name: str, results: Path) -> str:
 def _said(entry: dict[str, Any]) -> str:
     """What came of an entry; claims about what was not run are counted apart from those that were tried."""
     settings = entry.get("settings", {})
-    tried = [met for words, met in entry["expectations"].items() if not words.endswith(NOT_RUN)]
-    untried = len(entry["expectations"]) - len(tried)
+    became = tally(entry["expectations"], entry.get("found", {}))
+    untried = became["not tried"]
     whom = f" against {settings['against']}" if settings.get("against") else ""
     where = f" on {settings['stand_in']}" if settings.get("stand_in") else ""
     how = f" in {settings['precision']}" if settings.get("precision") else ""
     more = f", {untried} not tried" if untried else ""
     absent = f", {len(entry['not_run'])} runs left out" if entry.get("not_run") else ""
-    found = f"{sum(tried)} of {len(tried)} expectations met{more}{absent}"
+    found = f"{became['met']} of {became.total() - untried} expectations met{more}{absent}"
     spent = f"{round(entry['run']['seconds'] / 60)} minutes of computing{how}"
     return f"{entry['run']['date']}, {settings.get('scale', 'small')}{whom}{where}: {found}; {spent}"

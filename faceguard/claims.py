@@ -1,11 +1,12 @@
-"""How a claim's bounds are said, and that it is met, missed or undecided: the same words wherever a claim is shown."""
+"""How a claim's bounds are said, and what became of it: the same words wherever a claim is shown."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 DIGITS = 4  # of a number
 NOT_RUN = "(not run)"  # ends the words of a claim about what was not run
-Outcome = Literal["met", "missed", "undecided"]
+Outcome = Literal["met", "missed", "undecided", "not tried"]
 
 
 class Found(NamedTuple):
@@ -32,11 +33,19 @@ def said(claims: Mapping[str, Found]) -> dict[str, dict[str, bool] | dict[str, f
 def outcome(words: str, met: bool, found: Mapping[str, float | None]) -> tuple[Outcome, str]:
     """What became of the claim in ``words``, and the claim with the number that ``found`` has for it.
 
-    A claim with None for a number is undecided; one without an entry, as in older results, has no number.
+    A claim about what was not run is not tried; another with None for a number is undecided; one without an entry, as in
+    older results, has no number.
     """
-    if words not in found or words.endswith(NOT_RUN):
+    if words.endswith(NOT_RUN):
+        return "not tried", words
+    if words not in found:
         return "met" if met else "missed", words
     value = found[words]
     if value is None:
         return "undecided", f"{words}: its control failed"
     return "met" if met else "missed", f"{words}: {value:.2f}"
+
+
+def tally(expectations: Mapping[str, bool], found: Mapping[str, float | None]) -> Counter[Outcome]:
+    """How many claims of a result.json became what."""
+    return Counter(outcome(words, met, found)[0] for words, met in expectations.items())

@@ -27,7 +27,8 @@ from faceguard.templating import template
 from faceguard.tiles import COLUMNS, KINDS, Tile, make_tile, place
 
 SHOWN = 6  # conditions whose curves are open from the start, the worst ones; the others' unfold
-CLAIM_KINDS = {"met": "good", "undecided": "open", "missed": "bad"}  # what became of a claim -> its colour and sign
+# what became of a claim -> its colour and sign
+CLAIM_KINDS = {"met": "good", "undecided": "open", "not tried": "open", "missed": "bad"}
 GAIN = 10  # of the difference between a picture before and after
 NOISE = {
     "epsilon_levels": "Budget, in levels of 255",

@@ -186,7 +186,7 @@ def test_claims_are_shown_with_their_numbers_and_one_whose_control_failed_is_nei
     numbers = {"hidden": 0.037, "others": 0.8, "blind": None, "absent (not run)": None}
     text = write(tmp_path, result_of(expectations=claims, found=numbers)).text
     assert "met : hidden: 0.04" in text and "missed : others: 0.80" in text
-    assert "undecided : blind: its control failed" in text and "missed : absent (not run)" in text
+    assert "undecided : blind: its control failed" in text and "not tried : absent (not run)" in text
 
 
 def test_a_result_of_which_little_is_known_has_a_report_too(tmp_path):
