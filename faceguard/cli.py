@@ -203,13 +203,7 @@ def eval_lfw(
         )
     terminal.console.print(terminal.lfw_table(result))
     terminal.say_unmeasured(result)
-    if result["missing"]:
-        absent = result["missing_images"]
-        listed = ", ".join(absent[:5]) + (", ... (lfw.json lists them all)" if len(absent) > 5 else "")
-        terminal.complain(
-            f"{result['missing']} pairs left out", f"{len(absent)} images are absent or unreadable: {listed}."
-        )
-        raise typer.Exit(1)
+    terminal.list_missing(result)
 
 
 @app.command()
@@ -224,14 +218,16 @@ def eval_identities(
     device: Device = "auto",
 ) -> None:
     """Recognition accuracy and verification on held-out photos, by group."""
-    from faceguard.evaluate import evaluate_identities
+    from faceguard.evaluate import evaluate_identities, protected_in
     from faceguard.runs import load_run
 
     terminal.claim(out, "identities.json", "roc.png")
     trained = load_run(run)
+    if groups is not None:
+        protected_in(groups)  # a mistake in it, before the photos are read
     people = terminal.read_faces(faces, trained.model.size)
-    where = _fabric(device, "fp32").device
-    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=where)
+    fabric = _fabric(device, "fp32")
+    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=fabric.device)
     terminal.console.print(terminal.groups_table(result))
     terminal.say_held_out(result)
     terminal.list_left_out(people.failures)

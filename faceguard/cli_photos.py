@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from faceguard import terminal
+from faceguard.printable import counted
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.batch import ProtectReport, Rerun
@@ -178,7 +179,7 @@ def _say_formats(report: "ProtectReport", quality: int | None) -> None:
     renamed = [path for source, path in written if source.suffix != path.suffix]
     if renamed:
         nothing = ", which lose nothing" if all(lossless(path, quality) for path in renamed) else ""
-        terminal.say(f"{len(renamed)} changed their format: they are PNG or WebP now{nothing}.")
+        terminal.say(f"Written as PNG or WebP{nothing}: {counted(len(renamed), 'photo')} of another format.")
     if quality is not None and any(path.suffix == ".png" for path in renamed):
         terminal.say("--quality makes JPEG of .jpg and .jpeg alone; convert the others first if they should be small.")
     if lossy:
@@ -219,7 +220,7 @@ def check(
         )
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
     kept = "" if report.median_noise_kept is None else f"; noise kept {report.median_noise_kept:.2f} ({BEST})"
-    terminal.say(f"{len(report.photos)} photos: {counts}{kept}. {out / 'check.html'} shows them.")
+    terminal.say(f"{counted(len(report.photos), 'photo')}: {counts}{kept}. {out / 'check.html'} shows them.")
     for found in report.photos:
         if found.status != "protected":
             terminal.complain(found.status, f"{found.source}: {found.reason}")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from faceguard.printable import counted
 from faceguard.study import ARMS, Arm, verdict
 
 OUTCOMES = ("protected", "inconclusive", "not protected")  # the friendliest first
@@ -104,7 +105,7 @@ def judge(condition: Condition) -> Judgement:
 
 def _headline(worst: Judgement, judged: Sequence[Judgement], not_run: Sequence[str]) -> str:
     alike = sum(one.outcome == worst.outcome for one in judged)
-    share = f"{alike} of {_count(len(judged))}"
+    share = f"{alike} of {counted(len(judged), 'condition')}"
     if worst.outcome == "not protected":
         numbers, in_worst_seed = _pair(worst.recognized, worst.clean), _pair(*worst.worst_seed)
         if in_worst_seed != numbers:
@@ -133,12 +134,12 @@ def _reasons(worst: Judgement, judged: Sequence[Judgement], not_run: Sequence[st
     """The worst condition's own, how the others came out, and, where all is well, what was not run."""
     counts = {word: sum(one.outcome == word for one in judged) for word in reversed(OUTCOMES)}
     said = [f"{worst.name}: {reason}" for reason in worst.reasons]
-    said.append(f"Of {_count(len(judged))}: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + ".")
+    said.append(
+        f"Of {counted(len(judged), 'condition')}: "
+        + ", ".join(f"{count} {word}" for word, count in counts.items())
+        + "."
+    )
     return [*said, f"Not run: {', '.join(not_run)}."] if not_run and worst.outcome == "protected" else said
-
-
-def _count(conditions: int) -> str:
-    return "1 condition" if conditions == 1 else f"{conditions} conditions"
 
 
 def _problems(condition: Condition) -> list[str]:

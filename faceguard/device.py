@@ -54,7 +54,7 @@ def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int =
     if available < devices:
         raise DeviceError(
             f"{devices} CUDA device(s) are asked for and this machine has {available};"
-            " use --device cpu, or fewer --devices."
+            f" use --device cpu{', or fewer --devices' if devices > 1 and available else ''}."
         )
     arithmetic = fastest_precision(accelerator) if precision == "auto" else precision
     numbers: Literal["32-true", "bf16-mixed"] = "32-true" if arithmetic == "fp32" else "bf16-mixed"

@@ -54,21 +54,26 @@ def evaluate_identities(
     return content
 
 
-def read_groups(path: Path, names: Sequence[str]) -> list[str]:
+def protected_in(path: Path) -> list[str]:
     """The protected identities in ``{"protected": [...]}``, also below "identities" as in a demo's report.
 
-    Raises DataError when the file does not say it, or names an identity that is not among ``names``.
+    Raises DataError when the file does not say it.
     """
+    wanted = 'it should read {"protected": ["name", ...]}.'
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        named = content.get("identities", content)["protected"]
-        if not isinstance(named, list):
-            raise TypeError(f"{named!r} is no list")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f'{path} is no groups file ({error}); it should read {{"protected": ["name", ...]}}.'
-        ) from error
-    protected = [str(name) for name in named]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no groups file ({error}); {wanted}") from error
+    inner = content.get("identities", content) if isinstance(content, dict) else None
+    named = inner.get("protected") if isinstance(inner, dict) else None
+    if not isinstance(named, list):
+        raise DataError(f"{path} is no groups file: it lists nobody as protected; {wanted}")
+    return [str(name) for name in named]
+
+
+def read_groups(path: Path, names: Sequence[str]) -> list[str]:
+    """The identities that `protected_in` finds; raises DataError when one of them is not among ``names``."""
+    protected = protected_in(path)
     unknown = sorted(set(protected) - set(names))
     if unknown:
         raise DataError(f"{path} names {', '.join(unknown[:5])}, of whom there are no faces; check the spelling.")

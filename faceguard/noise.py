@@ -28,6 +28,7 @@ from faceguard.identities import Faces
 from faceguard.noise_run import NoiseRun, Solve, random_noise
 from faceguard.noise_settings import Form, NoiseSettings, Objective
 from faceguard.noise_store import Rows
+from faceguard.printable import counted
 from faceguard.smooth import pgd_on_cells, smooth
 from faceguard.train import optimizer_step
 
@@ -123,7 +124,7 @@ def rounds(run: NoiseRun) -> Iterator[Round]:
             return
     if not settings.targeted:
         raise NoiseDidNotConverge(
-            f"After {settings.max_rounds} rounds the stop error {settings.stop_error} has not been reached;"
+            f"After {counted(settings.max_rounds, 'round')} the stop error {settings.stop_error} has not been reached;"
             " allow more rounds, more training steps per round, or a larger epsilon."
         )
 

@@ -1,4 +1,4 @@
-"""Names of people and files as they may be shown: a data set's names are its author's, and may hold anything."""
+"""Names of people and files as they may be shown: a data set's names are its author's, and may hold anything; and counts."""
 
 import unicodedata
 
@@ -11,6 +11,11 @@ _TURNING = frozenset(
 def printable(text: str) -> str:
     """``text`` on one line, with every character escaped that could command a terminal, reorder text or not be encoded."""
     return "".join(_escaped(one) if one in _TURNING or unicodedata.category(one) in _HARMFUL else one for one in text)
+
+
+def counted(number: int, thing: str) -> str:
+    """The number and the thing, in the plural unless it is one."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _escaped(character: str) -> str:

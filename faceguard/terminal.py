@@ -18,7 +18,7 @@ from rich.text import Text
 
 from faceguard.errors import FaceguardError
 from faceguard.outputs import refuse_existing
-from faceguard.printable import printable
+from faceguard.printable import counted, printable
 
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.identities import Faces, Failure
@@ -160,7 +160,7 @@ def groups_table(result: Any) -> Table:
 def say_trained(out: Path, curve: Sequence["Epoch"]) -> None:
     """How a run ended, and what its accuracy does not say."""
     last = epoch_line(curve[-1], of_all="held out of this folder")
-    say(f"{out}: {last} after {len(curve)} epochs.")
+    say(f"{out}: {last} after {counted(len(curve), 'epoch')}.")
     if curve[-1].measured:
         say(
             "Held-out photos carry noise where the folder's do; faceguard eval-identities on clean photos says what it did."
@@ -222,6 +222,16 @@ def say_unmeasured(result: Any) -> None:
             f"{result['impostors']} impostor pairs cannot show a FAR of {' or '.join(finer)}: the TAR there is that without"
             " any false accept."
         )
+
+
+def list_missing(result: Any) -> None:
+    """Pairs that were left out for want of an image; the work is done, yet the exit code is 1."""
+    if result["missing"]:
+        absent = result["missing_images"]
+        listed = ", ".join(absent[:5]) + (", ... (lfw.json lists them all)" if len(absent) > 5 else "")
+        images = f"{counted(len(absent), 'image')} absent or unreadable: {listed}."
+        complain(f"{counted(result['missing'], 'pair')} left out", images)
+        raise typer.Exit(1)
 
 
 def _interval(ends: Sequence[float] | None) -> str:

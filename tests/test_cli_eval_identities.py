@@ -112,3 +112,11 @@ def test_a_corrupt_photo_is_listed_and_the_others_are_judged(capsys, tmp_path, t
     code, _, err = run(capsys, "eval-identities", trained, faces, "--out", tmp_path / "out")
     assert (code, err.startswith("left out: synthetic-000/bad.jpg: ")) == (1, True)
     assert (tmp_path / "out" / "identities.json").exists()
+
+
+def test_a_groups_file_that_is_none_is_said_before_any_photo_is_read(capsys, tmp_path, faces, trained, monkeypatch):
+    monkeypatch.setattr("faceguard.terminal.read_faces", lambda *_: pytest.fail("photos were read"))
+    (tmp_path / "groups.json").write_text('["synthetic-000"]')
+    words = (trained, faces, "--groups", tmp_path / "groups.json", "--out", tmp_path / "out")
+    code, _, err = run(capsys, "eval-identities", *words)
+    assert code == 1 and "groups.json is no groups file: it lists nobody as protected" in err

@@ -104,7 +104,7 @@ def test_absent_and_corrupt_images_take_their_pairs_out_and_are_listed(capsys, t
     assert found["missing_images"] == ["P_0_0002", "P_3/P_3_0001.png"]
     assert found["damaged_images"].keys() == {"P_3/P_3_0001.png"}
     assert found["damaged_images"]["P_3/P_3_0001.png"].endswith(".")
-    assert err == "4 pairs left out: 2 images are absent or unreadable: P_0_0002, P_3/P_3_0001.png.\n"
+    assert err == "4 pairs left out: 2 images absent or unreadable: P_0_0002, P_3/P_3_0001.png.\n"
     assert "4 pairs" in out
 
 
@@ -156,7 +156,7 @@ def test_a_corrupt_photo_in_a_bin_file_takes_its_pairs_out_and_is_listed(capsys,
     found = result(tmp_path / "out")
     assert (found["pairs"], found["missing"]) == (6, 2)
     assert found["missing_images"] == ["lfw.bin/5"]
-    assert err == "2 pairs left out: 1 images are absent or unreadable: lfw.bin/5.\n"
+    assert err == "2 pairs left out: 1 image absent or unreadable: lfw.bin/5.\n"
     assert "6 pairs" in out
 
 

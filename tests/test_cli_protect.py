@@ -190,7 +190,7 @@ def test_a_loss_is_said_where_there_is_one(capsys, tmp_path, bank, suffix, form,
     faces = write_faces(tmp_path / "faces", identities=1, photos=1, suffix=suffix)
     out = succeed(capsys, "protect", faces, tmp_path / "out", "--noise", bank, "--quality", 60, "--format", form)
     assert ("Quality 60 loses part of the noise" in out) == lossy
-    assert ("changed their format: they are PNG or WebP now.\n" in out) == lossy
+    assert ("Written as PNG or WebP: " in out) == lossy
     assert "which lose nothing" not in out
 
 

@@ -125,8 +125,9 @@ def test_a_groups_file_is_a_list_of_names_or_a_demos_report(tmp_path):
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '"ben"', '{"protected": 3}', '{"protected": "ben"}', "\0"])
 def test_another_file_is_no_groups_file(tmp_path, content):
     (tmp_path / "groups.json").write_text(content)
-    with pytest.raises(DataError, match="is no groups file"):
+    with pytest.raises(DataError, match="is no groups file") as said:
         read_groups(tmp_path / "groups.json", NAMES)
+    assert "object" not in str(said.value) and str(said.value).endswith('should read {"protected": ["name", ...]}.')
 
 
 def test_a_missing_groups_file_and_unknown_names_are_said(tmp_path):
