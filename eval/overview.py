@@ -16,6 +16,7 @@ TEMPLATE = Path(__file__).with_suffix(".svg")
 SHIPPED = "celeba-16, 50 protected"
 THREE = "resnet-18-narrow"
 COUNTERED, SHARES = "face-countermeasures-resnet-18-narrow", "face-shares-resnet-18-narrow"
+COSTLY = "face-costly-countermeasures"
 # who it is against: what a line says, the entry, the condition
 LINES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "Recognizers trained from scratch on the photos": (
@@ -37,7 +38,9 @@ LINES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("Cutout", COUNTERED, f"{THREE}, cutout, {SHIPPED}"),
         ("AutoAugment", COUNTERED, f"{THREE}, autoaugment, {SHIPPED}"),
         ("averages each person's photos", "face-adversaries", f"averaging, none, {SHIPPED}"),
-        ("trains adversarially", "face-costly-countermeasures", f"{THREE}, adversarial-training, {SHIPPED}"),
+        ("trains adversarially", COSTLY, f"{THREE}, adversarial-training, {SHIPPED}"),
+        ("projects out what tells people apart", COSTLY, f"{THREE}, orthogonal-projection, {SHIPPED}"),
+        ("augments for the worst, 75 epochs (UEraser)", COSTLY, f"{THREE}-long, ueraser, {SHIPPED}"),
         ("has the bank: trains with its rows", "face-adversaries", f"noise-augmented, none, {SHIPPED}"),
         ("has the bank: projects its rows out", "face-adversaries", f"projecting, none, {SHIPPED}"),
         ("makes them gray", COUNTERED, f"{THREE}, grayscale, {SHIPPED}"),
