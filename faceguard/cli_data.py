@@ -54,6 +54,8 @@ def check(
 ) -> None:
     """Say what a folder is, count and decode its photos, and name who also occurs in LFW; exits with 1 when one is not sound."""
     from faceguard.inventory import lfw_names, take_inventory
+    from faceguard.readers import FOLDER
+    from faceguard.readers.folder import is_nested
 
     people = None if lfw is None else lfw_names(lfw)
     with terminal.bars() as advance:
@@ -61,6 +63,10 @@ def check(
             path, quick=quick, progress=lambda done, count: advance("photos decoded", count, "", done)
         )
     _say_what(found, path)
+    if found.layout == FOLDER and is_nested(path):
+        terminal.say(
+            "None of them holds a photo itself; where the folders inside are people's, name one of them instead."
+        )
     _say_sizes(found)
     if people is not None and lfw is not None:
         _say_shared(found, people, lfw)

@@ -50,6 +50,11 @@ def beside(path: Path) -> list[str]:
     return sorted(entry.name for entry in files if not entry.name.startswith("."))
 
 
+def is_nested(path: Path) -> bool:
+    """Whether no identity folder holds a photo itself, but all hold folders: perhaps people's, one level too high."""
+    return all(_identity_folders(folder) and not beside(folder) for folder in _identity_folders(path))
+
+
 def _photos_below(folder: Path) -> Iterator[Path]:
     """The visible photo files anywhere below ``folder``, in no particular order; judged by their names alone."""
 
