@@ -33,6 +33,7 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     "**Patches of half the side": ("patches-and-mixtures",),
     "**The protected part adds": ("percentages",),
     "**Adversarial training undoes": ("adversarial-training",),
+    "**Networks follow the rows": ("backdoor",),
     "**Class-wise rows transfer.**": ("transfer-classwise",),
     "**Noise of single photos does not transfer": (
         "transfer-samplewise-imagenette-128",
@@ -132,6 +133,8 @@ def values(entry):
     for run in entry.get("runs", {}).values():
         yield from (run["accuracy"][epoch]["mean"] for epoch in ("last", "best"))
         yield from (run["chance"], *run["recognized"].values())
+        if "attack_success" in run:
+            yield run["attack_success"]["mean"]
         if "passes" in run:
             yield run["passes"]["learning"] / run["passes"]["training"]
     for noises in entry.get("folders", {}).values():
