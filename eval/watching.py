@@ -15,7 +15,7 @@ def epochs_bar(advance: Advance | None, label: str, adversary: Adversary) -> Pro
     if advance is None:
         return None
     total = epochs_of(adversary)
-    return lambda done: advance("epochs", total, f"{label}: {epoch_line(done)}", done.number)
+    return lambda done: advance("epochs", total, f"{epoch_line(done)}; {label}", done.number)
 
 
 def rounds_bar(advance: Advance) -> Callable[[Round], None]:

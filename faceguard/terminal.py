@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from faceguard.errors import FaceguardError
@@ -85,8 +85,10 @@ def bars() -> Iterator[Callable[..., None]]:
 
     Without ``done`` a call counts one more. A bar begins anew when ``done`` falls; ``total`` is None while nobody knows it.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=console) as progress:
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # what is left of the line: a long one hides no number
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    last = TextColumn("{task.fields[note]}", markup=False, table_column=note)
+    with Progress(*columns, last, console=console, expand=True) as progress:
         tasks: dict[str, TaskID] = {}
         counts: dict[str, int] = {}
 

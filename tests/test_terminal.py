@@ -152,3 +152,10 @@ terminal.say("The end.")
     assert complaints == [f"not protected: {name}: No face was found."] and done.returncode == 0
     assert (shown[0], shown[-1]) == (f"{name} is done.", "The end.")
     assert sum(name in line for line in shown) > 1
+
+
+def test_a_long_note_hides_no_number(capsys):
+    with terminal.bars() as advance:
+        advance("epochs", 25, "a note " * 30, 3)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("epochs ") and " 3/25 " in line and "a note" in line and len(line) <= 80

@@ -26,7 +26,7 @@ def test_a_cell_takes_as_many_epochs_as_whoever_trains_in_the_end(adversary, epo
     assert epochs_of(adversary) == epochs
     told = []
     epochs_bar(lambda *said: told.append(said), "a/0/clean", adversary)(Epoch(number=2, loss=1.5, accuracy=0.25))
-    assert told == [("epochs", epochs, "a/0/clean: loss 1.500, training accuracy 0.25", 2)]
+    assert told == [("epochs", epochs, "loss 1.500, training accuracy 0.25; a/0/clean", 2)]
 
 
 def test_nothing_is_shown_where_there_is_no_bar():
