@@ -142,7 +142,7 @@ def test_the_error_is_that_of_the_photos_as_they_are_and_of_those_learnt_on_alon
     def augmentation(*_, **__):
         return lambda pixels: tried.append(torch.is_inference_mode_enabled()) or pixels
 
-    monkeypatch.setattr("faceguard.noise.flip_and_crop", augmentation)
+    monkeypatch.setattr("faceguard.noise_run.flip_and_crop", augmentation)
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 3))
     nn.init.zeros_(flat[1].weight)
     flat[1].bias.data = torch.tensor([1.0, 0.0, 0.0])
@@ -165,7 +165,7 @@ def test_noise_is_learnt_in_the_precision_of_the_training():
 def test_photos_are_published_before_a_trainer_flips_and_crops_them(monkeypatch):
     order = []
     monkeypatch.setattr(
-        "faceguard.noise.flip_and_crop", lambda *_, **__: lambda pixels: order.append("flipped") or pixels
+        "faceguard.noise_run.flip_and_crop", lambda *_, **__: lambda pixels: order.append("flipped") or pixels
     )
     publish = lambda pixels: order.append("published") or pixels  # noqa: E731
     learn(tiny_faces(), replace(QUICK, publication=publish, stop_error=0.999, train_steps=1, batch_size=18))
