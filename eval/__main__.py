@@ -21,6 +21,7 @@ from eval.outcome import conclude_study
 from eval.plan import Plan, command_of, folder_of
 from eval.scales import Scale
 from eval.surviving import SurvivalStudy, survive
+from eval.watching import rounds_bar
 from faceguard import terminal
 from faceguard.about import about_run
 from faceguard.claims import outcome
@@ -120,6 +121,7 @@ def _run_cells(kind: ModuleType, plan: Plan, only: str, workers: int, cluster: C
         compute = partial(kind.compute, plan)
         if workers == 1 and cluster is None:
             compute = partial(compute, advance=advance)
+            kind.loaded(plan).progress = rounds_bar(advance)
         else:
             wanted = noises_first(wanted, partial(kind.noises_of, plan))
         for job, became in run_jobs(compute, wanted, workers=workers, cluster=cluster, logs=plan.out / "cluster"):

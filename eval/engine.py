@@ -16,7 +16,7 @@ from eval.data import StudyData
 from eval.experiment import Condition, Contender, FaceStudy, load_recipe
 from eval.plan import Plan
 from eval.scales import LIMITS
-from eval.watching import Advance, epochs_bar, rounds_bar
+from eval.watching import Advance, epochs_bar
 from faceguard.adversary import Adversary
 from faceguard.decode import load_records
 from faceguard.device import make_fabric
@@ -98,11 +98,9 @@ def cell_of(
 ) -> Cell:
     """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`.
 
-    ``advance`` shows rounds and epochs as they pass.
+    ``advance`` shows the epochs as they pass.
     """
     data = loaded(plan)
-    if advance is not None:
-        data.progress = rounds_bar(advance)
     adversary = adversary_of(plan, job.condition)
     if job.condition.countermeasure not in COUNTERMEASURES:
         known = ", ".join(COUNTERMEASURES)

@@ -14,7 +14,7 @@ from eval.image_data import StudyImages
 from eval.image_study import ImageStudy
 from eval.networks import build_network
 from eval.plan import Plan
-from eval.watching import Advance, epochs_bar, rounds_bar
+from eval.watching import Advance, epochs_bar
 from faceguard.adversary import Attack, Progress, train_and_try
 from faceguard.datasets import SetMissingError
 from faceguard.device import make_fabric
@@ -120,11 +120,9 @@ def cell_of(
 ) -> Cell:
     """The job's cell, computed here if nobody has yet; ``wait`` and ``read_only`` as for `cells.run_cell`.
 
-    ``advance`` shows rounds and epochs as they pass.
+    ``advance`` shows the epochs as they pass.
     """
     images = loaded(plan)
-    if advance is not None:
-        images.progress = rounds_bar(advance)
     run = images.study.runs[job.run].repeated(job.seed)
     size = images.size_of(images.set_of(run.data)[0])
     training = replace(size.train, epochs=run.longer * size.train.epochs)
