@@ -22,6 +22,7 @@ from eval.banks import WITH_THE_PACKAGE
 from faceguard.adversary import Adversary, Attack, Progress, Scratch
 from faceguard.averaging import estimate_rows
 from faceguard.bank import NoiseBank, load_bank
+from faceguard.checkpoint import Checkpoint
 from faceguard.decode import resize_faces
 from faceguard.errors import RunError
 from faceguard.identities import Faces, to_pixels, to_uint8
@@ -54,6 +55,7 @@ class Projecting:
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Project both sets around the mean training face, then attack."""
         if self.rows == "known":
@@ -65,7 +67,9 @@ class Projecting:
             raise RunError(f"Rows {self.rows!r} are neither known nor estimated; use one of the two.")
         center = train.pixels.mean(axis=0, dtype=np.float32)
         both = (project_out(faces, basis, center) for faces in (train, test))
-        attack = self.then.attack(fabric, *both, seed=seed, change_batch=change_batch, progress=progress)
+        attack = self.then.attack(
+            fabric, *both, seed=seed, change_batch=change_batch, progress=progress, checkpoint=checkpoint
+        )
         projected = _Projected(attack.embedder, basis, center, size=train.size)
         return replace(attack, embedder=projected, frozen=None)  # what it sees depends on the training faces
 
@@ -104,6 +108,7 @@ class NoiseAugmented:
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Attack with changed batches; another ``change_batch`` comes after the noise."""
         rows = known_rows(self.banks, train.size).to(fabric.device)
@@ -113,7 +118,9 @@ class NoiseAugmented:
             x = add_random_rows(x, fitting(x.shape[-1]), self.share)
             return (x, y) if change_batch is None else change_batch(model, x, y, done)
 
-        return self.then.attack(fabric, train, test, seed=seed, change_batch=change, progress=progress)
+        return self.then.attack(
+            fabric, train, test, seed=seed, change_batch=change, progress=progress, checkpoint=checkpoint
+        )
 
     def located(self, folder: Path) -> "NoiseAugmented":
         """With its banks, and the files of ``then``, below ``folder``."""

@@ -3,12 +3,11 @@
 A cell's file holds what a recognizer made of the clean held-out faces (predictions after every epoch, the last logits and
 embeddings), but nothing about groups: the same clean cell serves every study of the same faces. With LFW it also holds
 the pairs' scores, and in ``lfw_of`` which pairs of which pictures they are; a study without LFW takes the cell either way.
-``commit`` is that of the code that trained it.
+``commit`` is that of the code that trained it. A training that is killed goes on from HASH.partial beside the cells.
 A frozen extractor gives every cell the same scores, so they are computed once and kept beside the cells, in lfw-HASH.npy.
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from faceguard import __version__
 from faceguard.about import UNKNOWN, commit
 from faceguard.adversary import Adversary, Attack
+from faceguard.checkpoint import SAVED_EVERY, Checkpoint
 from faceguard.countermeasure import Countermeasure
 from faceguard.decode import resize_faces
 from faceguard.device import apart
@@ -73,13 +73,15 @@ def run_cell(
     with FileLock(path.with_suffix(".lock"), timeout=-1 if wait else 0):
         if (cell := _kept(path, lfw_of)) is not None:  # computed by another process meanwhile
             return cell
+        checkpoint = Checkpoint(path=path.with_suffix(".partial"), every=SAVED_EVERY)
         content = _compute(
-            fabric, train, test, adversary, against, seed=seed, lfw=lfw, folder=folder, progress=progress
+            fabric, train, test, adversary, against, checkpoint, seed=seed, lfw=lfw, folder=folder, progress=progress
         )
         content = {name: array for name, array in content.items() if name not in without}
         temporary = path.with_name(f"{path.stem}.tmp.npz")
         np.savez_compressed(temporary, **content)  # type: ignore[arg-type]
         temporary.replace(path)
+        checkpoint.path.unlink(missing_ok=True)
     return content
 
 
@@ -98,13 +100,13 @@ def _compute(
     test: Faces,
     adversary: Adversary,
     countermeasure: Countermeasure,
+    checkpoint: Checkpoint,
     *,
     seed: int,
     lfw: tuple[Faces, LfwPairs] | None,
     folder: Path,
     progress: Callable[[Epoch], None] | None,
 ) -> Cell:
-    begun = time.monotonic()
     changes = type(countermeasure).batch is not Countermeasure.batch  # who trains nothing refuses to change batches
     attack = adversary.attack(
         fabric,
@@ -113,8 +115,9 @@ def _compute(
         seed=seed,
         change_batch=countermeasure.batch if changes else None,
         progress=progress,
+        checkpoint=checkpoint,
     )
-    seconds, by = np.array(time.monotonic() - begun), np.array(commit() or UNKNOWN)
+    seconds, by = np.array(checkpoint.seconds), np.array(commit() or UNKNOWN)
     content = attack.arrays() | {"seconds": seconds, "commit": by}
     if lfw is not None:
         scores = _lfw_scores(fabric, attack, countermeasure.view(lfw[0]), lfw[1], folder)

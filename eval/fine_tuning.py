@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from faceguard.adversary import Attack, Progress, train_and_try
+from faceguard.checkpoint import Checkpoint
 from faceguard.device import seeded
 from faceguard.errors import RunError
 from faceguard.frozen import locate, weights_hash
@@ -37,6 +38,7 @@ class FineTuned:
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Fine-tune on ``train`` at the network's own size, and try the clean ``test`` after every epoch.
 
@@ -56,7 +58,15 @@ class FineTuned:
                 size=pretrained.size,
             )
         return train_and_try(
-            fabric, model, train, test, self.train, seed=seed, change_batch=change_batch, progress=progress
+            fabric,
+            model,
+            train,
+            test,
+            self.train,
+            seed=seed,
+            change_batch=change_batch,
+            progress=progress,
+            checkpoint=checkpoint,
         )
 
     def located(self, folder: Path) -> "FineTuned":

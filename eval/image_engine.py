@@ -16,6 +16,7 @@ from eval.networks import build_network
 from eval.plan import Plan
 from eval.watching import Advance, epochs_bar
 from faceguard.adversary import Attack, Progress, train_and_try
+from faceguard.checkpoint import Checkpoint
 from faceguard.datasets import SetMissingError
 from faceguard.device import make_fabric
 from faceguard.errors import DataError
@@ -56,11 +57,20 @@ class Classifier:
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Train on ``train`` and try the clean ``test`` after every epoch."""
         model = build_network(self.network, classes=len(train.names), size=train.size, width=self.width, seed=seed)
         return train_and_try(
-            fabric, model, train, test, self.train, seed=seed, change_batch=change_batch, progress=progress
+            fabric,
+            model,
+            train,
+            test,
+            self.train,
+            seed=seed,
+            change_batch=change_batch,
+            progress=progress,
+            checkpoint=checkpoint,
         )
 
     def located(self, folder: Path) -> "Classifier":  # noqa: ARG002 - it reads no file

@@ -20,6 +20,7 @@ from eval.image_study import ImageNoise
 from eval.networks import build_network
 from eval.penalty import penalized
 from faceguard.bank import NoiseBank, make_bank
+from faceguard.checkpoint import SAVED_EVERY
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError
 from faceguard.faces import add_levels, level_budget
@@ -30,7 +31,6 @@ from faceguard.train import fit
 
 PART = 4096  # photos that get their noise at once
 LARGEST_IN_MEMORY = 2**31  # bytes of float noise; more is learnt in a memory-mapped int8 file beside the checkpoint
-SAVED_EVERY = 30.0  # seconds: a round may take less than to save the rows of 50,000 photos
 SOLVERS: Mapping[str, Solve] = {"pgd": pgd, "penalty": penalized}
 
 

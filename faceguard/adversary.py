@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from faceguard.arcface import arcface_loss
+from faceguard.checkpoint import Checkpoint
 from faceguard.decode import resize_faces
 from faceguard.identification import classify, embed, predict
 from faceguard.identities import Faces
@@ -70,10 +72,12 @@ class Adversary(Protocol):
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Learn from ``train``, as protected as it is, and name the clean held-out ``test`` faces.
 
-        ``change_batch`` is the adversary's countermeasure, see ``train.fit``. The same seed gives the same attack.
+        ``change_batch`` is the adversary's countermeasure, see ``train.fit``. The same seed gives the same attack. A training
+        is kept in ``checkpoint`` and goes on from there.
         Raises RunError when a file of weights is missing or unfit, or when nothing is trained that could be changed.
         """
         ...
@@ -113,6 +117,7 @@ class Scratch:
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Train on ``train`` at the adversary's own size, and try the clean ``test`` after every epoch."""
         model = build(
@@ -137,6 +142,7 @@ class Scratch:
             loss_of=loss_of,
             change_batch=change_batch,
             progress=progress,
+            checkpoint=checkpoint,
         )
 
     def located(self, folder: Path) -> "Scratch":  # noqa: ARG002 - it reads no file
@@ -159,15 +165,17 @@ def train_and_try(
     loss_of: Loss = F.cross_entropy,
     change_batch: ChangeBatch | None = None,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Attack:
     """Train ``model`` in place on ``train``, both sets resized to the model's size; its labels of ``test`` by epoch."""
     train, test = resize_faces(train, model.size), resize_faces(test, model.size)
-    predictions: list[NDArray[np.int64]] = []
+    predictions: list[Tensor] = [] if checkpoint is None else checkpoint.beside  # one tensor of labels an epoch
 
     def measure(_: nn.Module) -> dict[str, float]:
         with fabric.autocast():
-            predictions.append(predict(model, test, device=fabric.device))
-        return {"rank-1": float((predictions[-1] == test.labels).mean())}
+            predicted = predict(model, test, device=fabric.device)
+        predictions.append(torch.from_numpy(predicted))
+        return {"rank-1": float((predicted == test.labels).mean())}
 
     curve = fit(
         fabric,
@@ -179,13 +187,14 @@ def train_and_try(
         loss_of=loss_of,
         measure=measure,
         progress=progress,
+        checkpoint=checkpoint,
     )
     with fabric.autocast():
         logits = classify(model, test, device=fabric.device)
         embeddings = embed(model, test, device=fabric.device)
     return Attack(
         losses=[epoch.loss for epoch in curve],
-        predictions=np.stack(predictions),
+        predictions=torch.stack(predictions).numpy(),
         logits=logits,
         embeddings=embeddings,
         embedder=model,

@@ -22,6 +22,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from faceguard.adversary import Adversary, Attack, Progress, Scratch
+from faceguard.checkpoint import Checkpoint
 from faceguard.device import generator
 from faceguard.identities import Faces
 from faceguard.train import ChangeBatch
@@ -49,11 +50,14 @@ class Averaging:
         seed: int,
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Attack:
         """Clean ``train``, then attack with it; ``test`` is left as it is."""
         rows = np.clip(estimate_rows(train, epsilon=self.epsilon, seed=seed), -255 * self.epsilon, 255 * self.epsilon)
         cleaned = subtract_rows(train, rows)
-        return self.then.attack(fabric, cleaned, test, seed=seed, change_batch=change_batch, progress=progress)
+        return self.then.attack(
+            fabric, cleaned, test, seed=seed, change_batch=change_batch, progress=progress, checkpoint=checkpoint
+        )
 
     def located(self, folder: Path) -> "Averaging":
         """With the files of ``then`` below ``folder``."""

@@ -1,22 +1,64 @@
 """What an interrupted training or generation left: written whole or not at all, read without executing anything."""
 
 import pickle
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
+from torch import Tensor, nn
 
 from faceguard.errors import RunError
 from faceguard.outputs import not_written
+
+SAVED_EVERY = 30.0  # seconds, for steps that may take less time than writing what there is after them
 
 
 def outline(model: nn.Module) -> str:
     """The names and shapes of a network's weights: what a checkpoint must fit."""
     return repr([(name, tuple(weight.shape)) for name, weight in model.state_dict().items()])
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """Where a training is kept while it goes on, so that another process can go on with it.
+
+    ``every`` is how many seconds lie between two writings at least; 0 writes whenever there is something new. What the caller
+    puts into ``beside`` is kept and found again. ``seconds`` counts from the beginning of the first process.
+    """
+
+    path: Path
+    every: float = 0.0
+    beside: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._begun = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long all processes have worked on it; what one did after its last writing is lost, and not counted."""
+        return time.monotonic() - self._begun
+
+    @property
+    def due(self) -> bool:
+        """Whether the last writing lies ``every`` seconds back."""
+        return time.monotonic() - self._saved >= self.every
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write ``state`` whole or not at all; raises RunError when it cannot be written."""
+        save_checkpoint(self.path, {**state, "beside": self.beside, "seconds": self.seconds})
+        self._saved = time.monotonic()
+
+    def load(self, fingerprint: int) -> dict[str, Any]:
+        """What was saved; raises RunError when it is damaged or another run's."""
+        state = resume_checkpoint(self.path, fingerprint, otherwise="choose another --out or delete it")
+        self.beside[:] = state["beside"]
+        self._begun -= state["seconds"]
+        return state
 
 
 @contextmanager

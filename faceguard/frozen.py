@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from faceguard.adversary import Attack, Progress
+from faceguard.checkpoint import Checkpoint
 from faceguard.decode import resize_faces
 from faceguard.errors import DataError, RunError
 from faceguard.identification import embed
@@ -50,6 +51,7 @@ class Frozen:
         seed: int,  # noqa: ARG002 - nothing is drawn
         change_batch: ChangeBatch | None = None,
         progress: Progress | None = None,  # noqa: ARG002 - there are no epochs
+        checkpoint: Checkpoint | None = None,  # noqa: ARG002 - nor anything to keep
     ) -> Attack:
         """Embed ``train`` as gallery and ``test`` as probes at the extractor's size; one row of predictions.
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from faceguard.checkpoint import reserved
+from faceguard.checkpoint import Checkpoint, reserved
 from faceguard.decode import load_faces
 from faceguard.device import derive_seed
 from faceguard.endings import PHOTO_SUFFIXES
@@ -127,7 +127,7 @@ def _train(
         seed=training.seed,
         learn_on=torch.from_numpy(train),
         measure=measure,
-        checkpoint=checkpoint,
+        checkpoint=Checkpoint(path=checkpoint),
         progress=progress,
     )
     if fabric.is_global_zero:

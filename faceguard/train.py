@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from faceguard.checkpoint import outline, resume_checkpoint, save_checkpoint
+from faceguard.checkpoint import Checkpoint, outline
 from faceguard.device import derive_seed, generator, seeded
 from faceguard.errors import DataError, FaceguardError, TrainingDiverged
 from faceguard.flip_and_crop import flip_and_crop
@@ -95,15 +94,15 @@ def fit(
     change_batch: ChangeBatch | None = None,
     loss_of: Loss = F.cross_entropy,
     measure: Callable[[nn.Module], Mapping[str, float]] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
     """Train ``model`` in place on ``faces`` and return the learning curve, one Epoch each.
 
     ``learn_on`` (photo indices) leaves out all other photos, without a copy of any. ``change_batch`` is what a countermeasure
     does to every batch after the flips and crops, under autocast; it may return shares of labels, B x K. ``measure`` runs after
-    every epoch on the model in eval mode. ``checkpoint`` is written after every epoch and resumed from. Raises
-    TrainingDiverged when the loss is not finite; the checkpoint then still holds the last good epoch.
+    every epoch on the model in eval mode. ``checkpoint`` is written after epochs and resumed from. Raises
+    TrainingDiverged when the loss is not finite; the checkpoint then still holds a good epoch.
     """
     optimizer = torch.optim.SGD(
         model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
@@ -120,7 +119,7 @@ def fit(
         change_batch=change_batch or (lambda _model, x, y, _done: (x, y)),
         loss_of=loss_of,
     )
-    if checkpoint is not None and checkpoint.exists():
+    if checkpoint is not None and checkpoint.path.exists():
         run.load(checkpoint)
     for number in range(len(run.history) + 1, settings.epochs + 1):
         model.train()
@@ -134,7 +133,7 @@ def fit(
         model.eval()
         measured = dict(measure(model)) if measure is not None and fabric.is_global_zero else {}
         run.history.append(Epoch(number=number, loss=loss, accuracy=accuracy, measured=measured))
-        if checkpoint is not None and fabric.is_global_zero:
+        if checkpoint is not None and checkpoint.due and fabric.is_global_zero:
             run.save(checkpoint)
         if progress is not None and fabric.is_global_zero:
             progress(run.history[-1])
@@ -219,13 +218,13 @@ class _Run:
         how = [self.fabric._precision.precision, *([] if whole else [repr(self.learn_on.tolist())])]
         return derive_seed(self.seed, repr(asdict(self.settings)), self.faces.digest(), outline(self.model), *how)
 
-    def save(self, path: Path) -> None:
+    def save(self, checkpoint: Checkpoint) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         history = [asdict(epoch) for epoch in self.history]
-        save_checkpoint(path, state | {"history": history, "fingerprint": self._fingerprint})
+        checkpoint.save(state | {"history": history, "fingerprint": self._fingerprint})
 
-    def load(self, path: Path) -> None:
-        state = resume_checkpoint(path, self._fingerprint, otherwise="choose another --out or delete it")
+    def load(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.load(self._fingerprint)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from faceguard.bank import make_bank
+from faceguard.checkpoint import Checkpoint
 from faceguard.device import generator, make_fabric
 from faceguard.gather import Numbers
 from faceguard.identities import Faces
@@ -108,9 +109,11 @@ def tiny_linear():
         return nn.Linear(3 * SIZE**2, 3)
 
 
-def train(faces, chosen, *, seed=0, model=None, precision="fp32", **more):
+def train(faces, chosen, *, seed=0, model=None, precision="fp32", checkpoint=None, **more):
     model = Net(len(faces.names)) if model is None else model
-    return model, fit(make_fabric(device="cpu", precision=precision), model, faces, chosen, seed=seed, **more)
+    kept = checkpoint and Checkpoint(path=checkpoint)
+    fabric = make_fabric(device="cpu", precision=precision)
+    return model, fit(fabric, model, faces, chosen, seed=seed, checkpoint=kept, **more)
 
 
 @st.composite

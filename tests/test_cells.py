@@ -1,18 +1,22 @@
 """A cell is computed once for all that determines it; its LFW scores serve only the pictures and pairs they came from."""
 
 import hashlib
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from eval import banks
+from eval import banks, cells
+from eval.adaptive import NoiseAugmented, Projecting
 from eval.augmentations import MixUp
 from eval.cells import cell_hash, run_cell
+from eval.image_engine import Classifier
 from eval.preprocessing import Grayscale
 from faceguard import __version__
 from faceguard.adversary import Scratch
+from faceguard.averaging import Averaging
 from faceguard.countermeasure import Countermeasure
 from faceguard.device import make_fabric
 from faceguard.identities import split
@@ -20,8 +24,10 @@ from faceguard.readers.lfw import LfwPairs
 from faceguard.readers.record import Record
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.train import TrainSettings
+from tests.small import interrupt_after
 
 ADVERSARY = Scratch(width=8, size=32, train=TrainSettings(epochs=1, batch_size=4))
+THRICE = replace(ADVERSARY, train=TrainSettings(epochs=3, batch_size=4))
 PICTURES = synthetic_faces(3, 2, size=32, seed=1)
 PAIRS = LfwPairs(
     records=[Record(key, "someone", lambda: None, None) for key in PICTURES.keys],
@@ -178,3 +184,53 @@ def test_a_cell_prepares_views_and_changes_as_its_countermeasure_says(against, t
     assert np.array_equal(seen["train"], against.prepare(train, seed=0).pixels)
     assert np.array_equal(seen["test"], against.view(test).pixels)
     assert seen["change"] == (against.batch if against.name == "mixup" else None)
+
+
+@pytest.mark.parametrize(
+    "adversary",
+    [
+        THRICE,
+        Averaging(then=THRICE),
+        Projecting(then=THRICE),
+        NoiseAugmented(then=THRICE),
+        Classifier(network="resnet-18", width=8, train=THRICE.train),
+    ],
+    ids=lambda adversary: type(adversary).__name__,
+)
+def test_a_killed_cell_goes_on_with_the_next_epoch_to_the_same_bits(adversary, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "SAVED_EVERY", 0)
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+
+    def run(folder, progress):
+        more = {"seed": 0, "lfw": None, "folder": tmp_path / folder, "progress": progress}
+        return run_cell(make_fabric(device="cpu"), train, test, adversary, MixUp(), **more)
+
+    undisturbed, epochs = run("alone", lambda _: None), []
+    with pytest.raises(KeyboardInterrupt):
+        run("killed", interrupt_after(2))
+    again = run("killed", epochs.append)
+    assert [epoch.number for epoch in epochs] == [3]
+    measured = undisturbed.keys() - {"seconds", "commit"}
+    assert all(np.array_equal(again[name], undisturbed[name]) for name in measured)
+    assert {path.suffix for path in (tmp_path / "killed").iterdir()} <= {".npz", ".lock"}
+
+
+def test_a_cells_seconds_are_those_of_every_process_that_worked_on_it(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    train, test = split(synthetic_faces(2, 4, size=32, seed=0), seed=0)
+
+    def run(progress):
+        return run_cell(
+            make_fabric(device="cpu"), train, test, THRICE, seed=0, lfw=None, folder=tmp_path, progress=progress
+        )
+
+    def an_hour_each(epoch):
+        clock[0] += 3600
+        if epoch.number == 3:
+            raise KeyboardInterrupt  # before the third epoch's hour is kept
+
+    with pytest.raises(KeyboardInterrupt):
+        run(an_hour_each)
+    clock[0] += 86400  # nobody works on it
+    assert run(lambda _: None)["seconds"] == 2 * 3600

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from faceguard.checkpoint import Checkpoint
 from faceguard.device import launch, make_fabric
 from faceguard.errors import FaceguardError, RunError, TrainingDiverged
 from faceguard.identities import Faces
@@ -166,9 +167,8 @@ def test_settings_name_all_their_problems_at_once():
 
 def train_in_each_process(fabric, folder):
     """What every rank of the two-process test runs; rank 1 writes down what it saw and became, as rank 0 does."""
-    model = Net(2)
-    checkpoint = folder / "last.ckpt"
-    curve = fit(fabric, model, numbered_faces(24), PLAIN, seed=5, measure=lambda _: {"n": 1.0}, checkpoint=checkpoint)
+    model, kept = Net(2), Checkpoint(path=folder / "last.ckpt")
+    curve = fit(fabric, model, numbered_faces(24), PLAIN, seed=5, measure=lambda _: {"n": 1.0}, checkpoint=kept)
     weights = dict(model.named_parameters())
     torch.save({"seen": model.seen, "weights": weights}, folder / f"rank{fabric.global_rank}.pt")
     return curve
