@@ -118,7 +118,7 @@ def make(
         raise DataError(f"{out} already exists and is not overwritten; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_name(out.name + ".partial")
-    clock = RoundClock(progress)
+    clock, by = RoundClock(progress), commit() or UNKNOWN  # asked first: the clone may have moved on by the end
     bank = learn_bank(
         make_fabric(precision=precision),
         faces,
@@ -128,7 +128,7 @@ def make(
         checkpoint=checkpoint,
         progress=clock,
     )
-    write_json(out.with_suffix(".json"), {"seconds": clock.seconds, "commit": commit() or UNKNOWN})
+    write_json(out.with_suffix(".json"), {"seconds": clock.seconds, "commit": by})
     bank.amplified(recipe.gain).save(out)
     checkpoint.unlink(missing_ok=True)
 

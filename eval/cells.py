@@ -107,6 +107,7 @@ def _compute(
     folder: Path,
     progress: Callable[[Epoch], None] | None,
 ) -> Cell:
+    by = np.array(commit() or UNKNOWN)  # asked first: the clone may have moved on by the end
     changes = type(countermeasure).batch is not Countermeasure.batch  # who trains nothing refuses to change batches
     attack = adversary.attack(
         fabric,
@@ -117,8 +118,7 @@ def _compute(
         progress=progress,
         checkpoint=checkpoint,
     )
-    seconds, by = np.array(checkpoint.seconds), np.array(commit() or UNKNOWN)
-    content = attack.arrays() | {"seconds": seconds, "commit": by}
+    content = attack.arrays() | {"seconds": np.array(checkpoint.seconds), "commit": by}
     if lfw is not None:
         scores = _lfw_scores(fabric, attack, countermeasure.view(lfw[0]), lfw[1], folder)
         content |= {"lfw_scores": scores, "lfw_of": np.array(lfw_hash(*lfw))}

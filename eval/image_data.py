@@ -143,7 +143,7 @@ class StudyImages:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                fabric = make_fabric(precision=self.precision)
+                fabric, by = make_fabric(precision=self.precision), commit() or UNKNOWN
                 try:
                     bank, learnt = learn(
                         fabric, train, noise, self.size_of(name), checkpoint=checkpoint, progress=self.progress
@@ -151,7 +151,7 @@ class StudyImages:
                 except NoiseDidNotConverge as error:
                     which = f"The {noise.kind} {noise.form} noise of seed {noise.seed} for {name}"
                     raise NoiseDidNotConverge(f"{which} was not learnt. {error}") from error
-                write_json(about, asdict(learnt) | {"commit": commit() or UNKNOWN})
+                write_json(about, asdict(learnt) | {"commit": by})
                 bank.save(path)
                 for passing in (checkpoint, store_of(checkpoint)):
                     passing.unlink(missing_ok=True)

@@ -59,6 +59,8 @@ def settings_of(noise: ImageNoise, size: Size) -> NoiseSettings:
         settings = replace(settings, objective="error-maximizing", stop_error=1 - size.maximized[noise.form])
         if noise.form == "sample-wise":
             settings = replace(settings, pgd_steps=20, step_size=settings.epsilon / 10)  # the paper's, at every scale
+    if noise.augmented:
+        settings = replace(settings, flip=size.train.flip, crop_share=size.train.crop_share)
     if noise.step_size is not None:
         settings = replace(settings, step_size=noise.step_size / 255)
     if noise.solver == "penalty" and size.penalty is not None:

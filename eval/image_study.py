@@ -28,7 +28,8 @@ class ImageNoise:
     ``epsilon`` is in levels of 255. With ``patch`` the noise has so many pixels a side and lies at a random place of every
     photo. ``pgd_steps`` is equation 3's T and ``step_size`` its alpha, in levels of 255, ``stop_error`` Algorithm 1's lambda;
     ``solver="penalty"`` takes equation 5 instead. ``learnt_on`` names another set, whose classes' rows are put on this set's
-    classes by ``rows_of``: pairs of this set's class and that set's. With ``random_phases`` the rows keep their power at every
+    classes by ``rows_of``: pairs of this set's class and that set's. ``augmented`` noise is learnt through the trainer's flips
+    and crops, as all noise is at scale small (docs/adr/0007). With ``random_phases`` the rows keep their power at every
     frequency and nothing else of what was learnt (``controls.phase_randomized``).
 
     What the authors' public code does otherwise than the paper: ``original`` drops negative noise, and draws random noise in
@@ -48,6 +49,7 @@ class ImageNoise:
     solver: Literal["pgd", "penalty"] = "pgd"
     learnt_on: str | None = None
     rows_of: tuple[tuple[str, str], ...] = ()
+    augmented: bool = False
     random_phases: bool = False
     original: bool = False
     centred: bool = False

@@ -121,6 +121,11 @@ def test_scores_that_do_not_say_what_they_belong_to_fit_nothing(cell, trainings,
     assert len(trainings) == 2
 
 
+def test_a_cells_commit_is_that_of_the_code_that_began_it(cell, trainings, monkeypatch):
+    monkeypatch.setattr(cells, "commit", lambda: f"after {len(trainings)} trainings")
+    assert str(cell()["commit"]) == "after 0 trainings"
+
+
 def on(kind):
     """What names ask of a fabric whose device is of this kind."""
     return SimpleNamespace(device=SimpleNamespace(type=kind), _precision=SimpleNamespace(precision="32-true"))

@@ -88,6 +88,12 @@ def test_whatever_a_noise_says_of_the_source_and_of_patches_reaches_algorithm_1(
     assert (found.learning_rate, found.weight_decay, found.patch) == (0.1, 5e-5, 16)
 
 
+def test_augmented_noise_is_learnt_through_the_flips_and_crops_of_the_sets_trainer():
+    sizes = [size_of(name, "full") for name in ("cifar10", "svhn")]
+    found = [settings_of(ImageNoise(augmented=augmented), size) for size in sizes for augmented in (False, True)]
+    assert [(one.flip, one.crop_share) for one in found] == [(False, 0), (True, 0.125), (False, 0), (False, 0)]
+
+
 def test_equation_5_is_refused_for_error_maximizing_noise():
     noise = ImageNoise(kind="error-maximizing", solver="penalty")
     with pytest.raises(
