@@ -26,7 +26,7 @@ from torch import Tensor
 from faceguard.errors import BankError
 from faceguard.faces import level_budget
 from faceguard.noise import Form
-from faceguard.noise_store import to_levels
+from faceguard.noise_store import STEPS, from_levels, to_levels
 from faceguard.outputs import replacing
 from faceguard.recognizer import Recognizer, build
 
@@ -87,7 +87,7 @@ class NoiseBank:
 
     def delta(self, rows: int | Sequence[int] | NDArray[np.int64] | Tensor) -> Tensor:
         """The noise of ``rows``, float32 in [-epsilon, epsilon], 3 x S x S or B x 3 x S x S."""
-        return self.rows[rows].float().div_(127).mul_(self.epsilon)  # 127 / 127 first: a corner is epsilon exactly
+        return from_levels(self.rows[rows], self.epsilon)
 
     def levels(
         self, rows: int | Sequence[int] | NDArray[np.int64] | Tensor, *, original: bool = False
@@ -109,7 +109,7 @@ class NoiseBank:
         """
         if not 1 <= gain < math.inf:
             raise BankError(f"A gain of {gain:g} does not make noise stronger; use one of at least 1.")
-        return replace(self, rows=self.rows.float().mul_(gain).round_().clamp_(-127, 127).to(torch.int8))
+        return replace(self, rows=self.rows.float().mul_(gain).round_().clamp_(-STEPS, STEPS).to(torch.int8))
 
     def source(self) -> Recognizer:
         """The source model, for matching identities. Raises BankError when the bank was saved without it."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from faceguard.bank import NoiseBank
 from faceguard.device import generator
-from faceguard.noise_store import to_levels
+from faceguard.noise_store import STEPS, to_levels
 from faceguard.smooth import smooth
 
 CUTS = (30, 1000)  # times that rows are scaled and cut to the budget, at least and at most; many where amplified
@@ -24,7 +24,7 @@ def random_bank(bank: NoiseBank, *, seed: int) -> NoiseBank:
     They have less power than learnt rows, which keep to the edges of the budget: `phase_randomized` has as much.
     """
     side = bank.cells or bank.size
-    draw = torch.randint(-127, 128, (len(bank), 3, side, side), generator=generator(seed, "random arm"))
+    draw = torch.randint(-STEPS, STEPS + 1, (len(bank), 3, side, side), generator=generator(seed, "random arm"))
     rows = smooth(draw.float(), bank.size).round().to(torch.int8)
     return replace(bank, rows=rows, seed=seed, source_model={}, centroids=None, source_weights={})
 

@@ -23,7 +23,8 @@ from faceguard.decode import resize_faces
 from faceguard.errors import DataError, RunError
 from faceguard.identification import embed
 from faceguard.identities import Faces
-from faceguard.published import PUBLISHED, sha256
+from faceguard.manifest import file_hash
+from faceguard.published import PUBLISHED
 from faceguard.runs import load_model, model_files
 from faceguard.train import ChangeBatch
 
@@ -101,7 +102,7 @@ def locate(weights: str, folder: Path) -> str:
 def weights_hash(weights: str) -> str:
     """SHA-256 of every file behind ``weights``. Raises RunError when one is missing."""
     try:
-        return " ".join(sha256(file) for file in model_files(weights))
+        return " ".join(file_hash(file) for file in model_files(weights))
     except OSError as error:
         raise RunError(
             f"The weights {error.filename} cannot be read ({error.strerror}); put them there, or leave this adversary out."

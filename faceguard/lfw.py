@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -68,13 +67,11 @@ def verify_lfw(
     else:
         device = None
     embeddings = embed(model, faces, device=device, progress=on_embedded).numpy()
-    names = np.array([record.identity for record in pairs.records])
-    named = bool(((names[pairs.first] == names[pairs.second]) == pairs.genuine).all())
     found = verify(
         pair_scores(embeddings, pairs.first, pairs.second),
         pairs.genuine,
-        identities=(names[pairs.first], names[pairs.second]) if named else None,
-        fold=pairs.fold if len(np.unique(pairs.fold)) > 1 else None,
+        identities=pairs.identities,
+        fold=pairs.folds,
         missing=pairs.missing_pairs,
         seed=seed,
     )

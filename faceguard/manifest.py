@@ -61,7 +61,7 @@ def read_results(path: Path) -> list[PhotoResult]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal, as the manifest has it."""
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -21,7 +21,7 @@ from faceguard.errors import DataError
 from faceguard.identification import REPLICATES, Groups
 from faceguard.identities import Faces
 from faceguard.intervals import band_over_identities, estimate, over_identities, reach
-from faceguard.ranking import Bools, Floats, Indices, numbered, rank
+from faceguard.ranking import Bools, Floats, Indices, rank, resampled
 from faceguard.readers.lfw import LfwPairs
 from faceguard.verification import FAR_TARGETS, FEWEST_IDENTITIES, Verification, all_pairs, verify
 
@@ -158,14 +158,11 @@ def _score_group(cells: Sequence[Cell], test: Faces, labels: Indices) -> _Scored
 
 
 def _score_lfw(cells: Sequence[Cell], pairs: LfwPairs) -> _Scored:
-    """LFW's pairs; as in ``lfw.verify_lfw``, intervals need names and accuracy two folds."""
-    names = np.array([record.identity for record in pairs.records])
-    both = names[pairs.first], names[pairs.second]
     return _Scored(
         scores=[cell["lfw_scores"] for cell in cells],
         genuine=pairs.genuine,
-        identities=both if bool(((both[0] == both[1]) == pairs.genuine).all()) else None,
-        fold=pairs.fold if len(np.unique(pairs.fold)) > 1 else None,
+        identities=pairs.identities,
+        fold=pairs.folds,
         missing=pairs.missing_pairs,
     )
 
@@ -218,18 +215,11 @@ def _drawn_band(
 ) -> tuple[Floats, Floats] | None:
     """The bootstrap of ``verification.bootstrap``, replicate by replicate, of whole curves."""
     ranking = rank(scored.scores[0], scored.genuine)
-    first, second, count = numbered(*identities, ranking.order, ranking.genuine)
+    count, replicates = resampled(ranking, *identities, replicates=REPLICATES, seed=seed)
     if count < FEWEST_IDENTITIES:
         return None
-    second = np.where(ranking.genuine, count, second)
-    random = np.random.default_rng(derive_seed(seed, "bootstrap"))
-    drawn: list[Floats] = []
-    for _ in range(REPLICATES):
-        times = np.append(np.bincount(random.integers(count, size=count), minlength=count), 1.0)
-        curve = ranking.curve(times[first] * times[second])
-        if curve is not None:
-            drawn.append(_heights(*curve, grid))
-    return band_over_identities(np.array(drawn), count)
+    curves = map(ranking.curve, replicates)
+    return band_over_identities(np.array([_heights(*curve, grid) for curve in curves if curve is not None]), count)
 
 
 def _heights(far: Floats, tar: Floats, grid: Floats) -> Floats:

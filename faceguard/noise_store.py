@@ -47,8 +47,7 @@ class StoredRows:
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:  # noqa: ARG002 - as a tensor's
         """Float rows, on the device ``reader``."""
-        chosen = fetch(self.levels, index, self.reader)
-        return chosen.float().div_(STEPS).mul_(self.epsilon)  # 127 / 127 first: a corner is epsilon exactly
+        return from_levels(fetch(self.levels, index, self.reader), self.epsilon)
 
     def index_copy_(self, dim: int, index: Tensor, source: Tensor) -> None:
         """Store float rows of any device, rounded to the nearest step."""
@@ -58,6 +57,11 @@ class StoredRows:
 def to_levels(noise: Tensor, epsilon: float) -> Tensor:
     """Float noise in [-epsilon, epsilon] in whole steps of epsilon / 127, int8."""
     return (noise * (STEPS / epsilon)).round_().clamp_(-STEPS, STEPS).to(torch.int8)
+
+
+def from_levels(levels: Tensor, epsilon: float) -> Tensor:
+    """The noise of int8 ``levels``, float32 in [-epsilon, epsilon]."""
+    return levels.float().div_(STEPS).mul_(epsilon)  # 127 / 127 first: a corner is epsilon exactly
 
 
 def store_rows(path: Path, count: int, epsilon: float, draw: Callable[[int], Tensor]) -> StoredRows:

@@ -6,7 +6,6 @@ Of ``casia-webface`` no SHA-256 is known: that of the first download is kept, an
 ResNet-50. They are kept in the cache folder (see ``face_cache.default_folder``) under ``weights/``.
 """
 
-import hashlib
 import pickle
 import zipfile
 from contextlib import suppress
@@ -20,6 +19,7 @@ from torchvision.transforms import CenterCrop
 
 from faceguard.errors import RunError
 from faceguard.face_cache import default_folder
+from faceguard.manifest import file_hash
 from faceguard.mobilefacenet import DIMENSION, MobileFaceNet
 from faceguard.recognizer import Embedder, Extractor, OnnxRecognizer, Standardized, inception_features
 
@@ -90,7 +90,7 @@ def load_published(name: str, *, download: bool) -> Embedder:
                 f"The weights of {name} are not on this machine; add --download to fetch them from {published.url}."
             )
         _fetch(published, path)
-    seen, first_seen = sha256(path), path.with_name(path.name + ".sha256")
+    seen, first_seen = file_hash(path), path.with_name(path.name + ".sha256")
     expected = published.sha256 or (first_seen.read_text(encoding="ascii").strip() if first_seen.is_file() else None)
     if expected is not None and seen != expected:
         raise RunError(f"{path} does not have the expected SHA-256; delete it and use --download again.")
@@ -107,12 +107,6 @@ def published_file(name: str) -> Path:
     """Where the weights called ``name`` are kept, present or not."""
     published = PUBLISHED[name]
     return default_folder() / "weights" / (published.member or Path(published.url).name)
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(published: Published, path: Path) -> None:

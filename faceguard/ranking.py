@@ -10,11 +10,13 @@ Wild): the threshold for one fold is the one that decides best on all others.
 P pairs, T distinct scores, F folds. All arrays over pairs are in the order of falling score.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faceguard.device import derive_seed
 from faceguard.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -102,7 +104,22 @@ def checked(scores: ArrayLike, genuine: ArrayLike) -> tuple[Floats, Bools]:
     return score, is_genuine
 
 
-def numbered(first: ArrayLike, second: ArrayLike, order: Indices, genuine: Bools) -> tuple[Indices, Indices, int]:
+def resampled(
+    ranking: Ranking, first: ArrayLike, second: ArrayLike, *, replicates: int, seed: int
+) -> tuple[int, Iterator[Floats]]:
+    """How many identities the pairs show, and the weights of the P pairs in every replicate of a bootstrap over them.
+
+    Each replicate draws as many identities as there are, with replacement. A genuine pair weighs its identity's multiplicity,
+    an impostor pair the product of its two. Raises DataError when the pairs' identities do not fit them.
+    """
+    one, other, count = _numbered(first, second, ranking.order, ranking.genuine)
+    other = np.where(ranking.genuine, count, other)  # one more, always present, makes a genuine pair weigh once
+    random = np.random.default_rng(derive_seed(seed, "bootstrap"))
+    drawn = (np.bincount(random.integers(count, size=count), minlength=count) for _ in range(replicates))
+    return count, (times[one] * times[other] for times in (np.append(each, 1.0) for each in drawn))
+
+
+def _numbered(first: ArrayLike, second: ArrayLike, order: Indices, genuine: Bools) -> tuple[Indices, Indices, int]:
     """Both identities of each pair, in ``order``, as numbers from 0, and how many identities there are.
 
     Raises DataError when the shapes differ, or ``genuine`` contradicts the identities.

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faceguard.device import derive_seed
 from faceguard.errors import DataError
 from faceguard.intervals import Interval, over_identities
-from faceguard.ranking import Bools, Floats, Indices, checked, numbered, rank
+from faceguard.ranking import Bools, Floats, Indices, checked, rank, resampled
 
 FAR_TARGETS = (0.01, 0.001)
 FEWEST_IDENTITIES = 3  # of an interval: every draw of two has the same pairs, or none
@@ -173,15 +172,11 @@ def bootstrap(
     Raises DataError as :func:`roc` does, when ``genuine`` contradicts the identities, or when no replicate is left.
     """
     ranking = rank(scores, genuine, fold)
-    first, second, count = numbered(first_identity, second_identity, ranking.order, ranking.genuine)
-    second = np.where(ranking.genuine, count, second)  # one more, always present, makes a genuine pair weigh once
+    count, weighted = resampled(ranking, first_identity, second_identity, replicates=replicates, seed=seed)
     if count < FEWEST_IDENTITIES:
         return {}
-    random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     drawn: list[dict[str, float]] = []
-    for _ in range(replicates):
-        multiplicity = np.append(np.bincount(random.integers(count, size=count), minlength=count), 1.0)
-        weights = multiplicity[first] * multiplicity[second]
+    for weights in weighted:
         curve, per_fold = ranking.curve(weights), ranking.fold_accuracies(weights)
         if curve is None or (fold is not None and len(per_fold) == 0):
             continue

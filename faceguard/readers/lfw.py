@@ -40,6 +40,18 @@ class LfwPairs:
     def __len__(self) -> int:
         return len(self.genuine)
 
+    @property
+    def identities(self) -> tuple[NDArray[np.str_], NDArray[np.str_]] | None:
+        """Who is on the first and on the second photo of each pair; None when nobody is named, as in a .bin file."""
+        names = np.array([record.identity for record in self.records])
+        both = names[self.first], names[self.second]
+        return both if bool(((both[0] == both[1]) == self.genuine).all()) else None
+
+    @property
+    def folds(self) -> NDArray[np.int64] | None:
+        """``fold``; None for a single one, for then no other is left to choose a threshold on."""
+        return self.fold if len(np.unique(self.fold)) > 1 else None
+
     def keep(self, keys: Sequence[str]) -> "LfwPairs":
         """The pairs of which both photos are in ``keys``, with the records in the order of ``keys``.
 
