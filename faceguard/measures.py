@@ -192,12 +192,15 @@ def _verification(scored: _Scored, seed: int) -> tuple[dict[str, Any], dict[str,
 
 
 def _band(found: Sequence[Verification], scored: _Scored, seed: int) -> dict[str, list[float]]:
-    """TAR at G logarithmically spaced FAR, the mean over seeds, with a 95 % band over seeds, or of one over identities."""
+    """TAR at G logarithmically spaced FAR, the mean over seeds, with a 95 % band over seeds.
+
+    It is over identities where there is one seed, or where all agree, as in ``intervals.estimate``.
+    """
     smallest = min(max(1 / int((~scored.genuine).sum()), 1e-6), 0.1)
     grid = np.array([float(f"{far:.{DIGITS}g}") for far in np.geomspace(smallest, 1, POINTS)])
     heights = np.array([_heights(one.far, one.tar, grid) for one in found])
     mean, ends = heights.mean(axis=0), None
-    if len(found) > 1:
+    if np.ptp(heights, axis=0).any():
         half = reach(heights)
         ends = np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
     elif scored.identities is not None:

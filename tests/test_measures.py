@@ -163,6 +163,15 @@ def test_the_band_of_a_single_seed_is_the_bootstrap_over_identities():
     assert arm["lfw"]["tar_at_far"]["0.001"]["over"] == "identities" and low < high
 
 
+def test_the_band_of_seeds_that_agree_is_that_of_a_single_one():
+    """As the intervals of the numbers beside it: three alike are no proof that a fourth is."""
+    pairs = lfw_pairs()
+    cell = scored(pairs)
+    one, three = (measure_arm([cell] * seeds, TEST, GROUPS, pairs=pairs)["roc"]["lfw"] for seeds in (1, 3))
+    assert (three["low"], three["high"]) == (one["low"], one["high"])
+    assert three["low"][0] < three["tar"][0] < three["high"][0]
+
+
 def test_of_few_impostor_pairs_a_roc_still_begins_at_a_tenth():
     pairs = lfw_pairs(impostors=5, genuine=20)
     far = measure_arm([scored(pairs)], TEST, GROUPS, pairs=pairs)["roc"]["lfw"]["far"]
