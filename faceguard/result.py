@@ -20,6 +20,7 @@ NEEDED = {"title": str, "claim": str, "paper": dict, "verdict": dict, "condition
 OF_A_CONDITION = {"name": str, "adversary": str, "countermeasure": str, "protected": int, "identities": int, "seeds": list,
                   "verdict": str, "reasons": list, "arms": dict}  # fmt: skip
 OF_AN_ARM = {"recognition": dict, "verification": dict, "curves": dict, "roc": dict}
+ROC = ("far", "tar", "low", "high")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -32,6 +33,7 @@ def read_result(path: Path) -> dict[str, Any]:
     _require(result, NEEDED, str(path))
     _require({"notes": [], "found": {}} | result, {"notes": list, "found": dict}, str(path))
     _check_numbers(result.get("found", {}).values(), str(path))
+    _require(result["expectations"], dict.fromkeys(result["expectations"], bool), str(path))
     names = [_check_condition(condition, path) for condition in result["conditions"]]
     if len(set(names)) < len(names):
         raise DataError(f"Two conditions of {path} have one name; give each its own, so that none hides the other.")
@@ -66,16 +68,7 @@ def _check_condition(condition: Any, path: Path) -> str:
     _require({"doubts": []} | condition, {"doubts": list}, str(path))
     where = f"Condition {condition['name']!r} of {path}"
     for arm in condition["arms"].values():
-        _require(arm, OF_AN_ARM, where)
-        for measures in arm["recognition"].values():
-            _require(measures, {"last": dict, "best": dict}, where)
-        for numbers in (*arm["verification"].values(), *([arm["lfw"]] if "lfw" in arm else [])):
-            _require(numbers, {"auc": dict, "eer": dict, "tar_at_far": dict}, where)
-        _require(arm["curves"], {"rank1": dict, "loss": list}, where)
-        for curve in arm["roc"].values():
-            _require(curve, dict.fromkeys(("far", "tar", "low", "high"), list), where)
-        for estimate in _estimates(arm):
-            _check_estimate(estimate, where)
+        _check_arm(arm, where)
     found = judge(condition)
     if (condition["verdict"], condition["reasons"]) != (found.outcome, found.reasons):
         raise DataError(
@@ -86,6 +79,29 @@ def _check_condition(condition: Any, path: Path) -> str:
     return str(condition["name"])
 
 
+def _check_arm(arm: Any, where: str) -> None:
+    """Raises DataError for what `_estimates` or a chart cannot read."""
+    _require(arm, OF_AN_ARM, where)
+    shown = list(arm["recognition"].values())
+    for measures in shown:
+        _require(measures, {"last": dict, "best": dict}, where)
+    for numbers in (*arm["verification"].values(), *([arm["lfw"]] if "lfw" in arm else [])):
+        _require(numbers, {"auc": dict, "eer": dict, "tar_at_far": dict}, where)
+        shown += [{name: numbers[name] for name in ("auc", "eer")}, numbers["tar_at_far"]]
+    for estimate in [one for measures in shown for one in measures.values()] + _estimates(arm):
+        _check_estimate(estimate, where)
+    _require(arm["curves"], {"rank1": dict, "loss": list}, where)
+    _require(arm["curves"]["rank1"], dict.fromkeys(arm["curves"]["rank1"], list), where)
+    for curve in (arm["curves"]["loss"], *arm["curves"]["rank1"].values()):
+        _check_numbers(curve, where)
+    for curve in arm["roc"].values():
+        _require(curve, dict.fromkeys(ROC, list), where)
+        count, *lengths = [len(curve[name]) for name in ROC]
+        if lengths not in ([count] * 3, [count, 0, 0]):
+            raise DataError(f"{where} has a ROC whose columns differ in length; run the measurement again.")
+        _check_numbers([value for name in ROC for value in curve[name]], where)
+
+
 def _estimates(value: Any) -> list[dict[str, Any]]:
     """Everything below ``value`` that has a mean or seeds, so that nothing is shown unchecked."""
     if not isinstance(value, dict):
@@ -94,10 +110,13 @@ def _estimates(value: Any) -> list[dict[str, Any]]:
     return own + [found for part in value.values() for found in _estimates(part)]
 
 
-def _check_estimate(estimate: Mapping[str, Any], where: str) -> None:
+def _check_estimate(estimate: Any, where: str) -> None:
     _require(estimate, {"seeds": list}, where)
+    ends = estimate.get("identities")
+    if ends is not None and not (isinstance(ends, list) and len(ends) == 2):
+        raise DataError(f"{where} has an interval of {str(ends)[:40]}, not of two ends; run the measurement again.")
     shown = [estimate.get(end) for end in ("mean", "low", "high")]
-    _check_numbers([*shown, *estimate["seeds"]], where)
+    _check_numbers([*shown, *(ends or ()), *estimate["seeds"]], where)
     mean, seeds = estimate.get("mean"), estimate["seeds"]
     known = bool(seeds) and None not in seeds
     if mean is None or not known:

@@ -16,6 +16,8 @@ from tests.fabricated import RUN, as_png, measured_condition, picture, result_of
 from tests.test_report import Report, write
 
 RESULT = result_of(simple_condition(noise=(0.5,), name="bad"), simple_condition(name="good"), pictures=[picture()])
+VERIFIED = {"auc": {}, "eer": {"seeds": []}, "tar_at_far": {}}
+CURVE = {"far": [0.1, 1], "tar": [0.5, 1], "low": [], "high": []}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;{{ 7 * 7 }}</style>\u202e"
 
 
@@ -85,6 +87,16 @@ def test_no_friendlier_outcome_passes_in_the_headline_or_in_a_condition(tmp_path
         (changed("conditions", 0, "arms", "clean", "roc", value={"lfw": {"far": [], "tar": []}}), "lacks 'low'"),
         (changed("conditions", 1, "name", value="bad"), "Two conditions of .* have one name"),
         (changed(*at("clean", "last", "seeds"), value=["0.8"]), "no number"),
+        (changed(*at("clean", "last", "identities"), value=0.8), "an interval of 0.8, not of two ends"),
+        (changed(*at("clean", "last", "identities"), value=[0.8, "x"]), "no number"),
+        (changed("conditions", 0, "arms", "clean", "recognition", "protected", "last", value={}), "lacks 'seeds'"),
+        (changed("conditions", 0, "arms", "clean", "recognition", "protected", "within", value=0.8), "holds '0.8'"),
+        (changed("conditions", 0, "arms", "clean", "verification", value={"others": VERIFIED}), "lacks 'seeds'"),
+        (changed("conditions", 0, "arms", "clean", "curves", "loss", value=["x"]), "no number"),
+        (changed("conditions", 0, "arms", "clean", "curves", "rank1", value={"others": 1}), "lacks 'others'"),
+        (changed("conditions", 0, "arms", "clean", "roc", value={"lfw": CURVE | {"tar": [1]}}), "differ in length"),
+        (changed("conditions", 0, "arms", "clean", "roc", value={"lfw": CURVE | {"far": [0.1, "1"]}}), "no number"),
+        (RESULT | {"expectations": {"protected at most 0.1 of clean": "no"}}, "it is no bool"),
         (RESULT | {"found": {"protected at most 0.1 of clean": "0.04"}}, "no number"),
         (changed("pictures", 0, "before", value="javascript:alert(1)"), "no PNG in base64"),
         (changed("pictures", 0, "before", value=picture()["after"][:40]), "cannot be decoded"),
