@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from eval.cells import CellMissingError, commit_of
 from eval.contenders import contenders
 from eval.countermeasures import COUNTERMEASURES
@@ -14,6 +16,7 @@ from eval.visibility import visibility
 from faceguard.about import about_run
 from faceguard.claims import NOT_RUN, Found, said
 from faceguard.conclusion import conclude, judge
+from faceguard.doubts import few_named
 from faceguard.errors import DataError
 from faceguard.measures import measure_arm
 from faceguard.outputs import write_json
@@ -101,6 +104,9 @@ def _measure(
         "doubts": data.doubts(condition),
         "arms": arms,
     }
+    if judge(measured).outcome == "protected":
+        tested = int(np.isin(data.test.labels, groups["protected"]).sum())
+        measured["doubts"] += few_named(arms["clean"]["recognition"]["protected"]["last"]["seeds"], tested)
     found = judge(measured)
     return measured | {"verdict": found.outcome, "reasons": found.reasons}, took
 

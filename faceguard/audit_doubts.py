@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from faceguard.audit_faces import AuditFaces
+from faceguard.doubts import few_named
 from faceguard.study import Arm
-
-FEWEST_TESTED = 4  # held-out photos: with fewer, one lucky miss each decides
 
 LONE = (
     "The other people are drawn, and yours are the only photographs. Whoever trains needs to learn no face to tell these apart:"
@@ -44,9 +43,7 @@ def too_good(faces: AuditFaces, arms: Mapping[Arm, Any]) -> list[str]:
     """Why "protected" is not to be believed although the numbers alone would say it."""
     people = len(faces.protected)
     tested = int((faces.test.labels < people).sum())
-    found = []
-    if tested < FEWEST_TESTED:
-        found.append(f"Only {tested} held-out photos are tested, and {FEWEST_TESTED} are the least; add photos.")
+    found = few_named(arms["clean"]["recognition"]["protected"]["last"]["seeds"], tested)
     if faces.drawn and people == 1:
         found.append(LONE)
     if people > 1:

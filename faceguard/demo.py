@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from faceguard import __version__
 from faceguard.adversary import Scratch
 from faceguard.assign import assign_rows
+from faceguard.doubts import doubts_about, few_named
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identification import Groups
@@ -82,6 +83,12 @@ def run_demo(
         arms[arm] = judge(attack, test, groups, seed=seed)
     recognition = {arm: result.recognition for arm, result in arms.items()}
     outcome, reasons = verdict(recognition, identities=len(faces.names))
+    doubts = doubts_about(bank, "that was learnt", train, test)
+    if outcome == "protected":
+        tested = int(np.isin(test.labels, groups["protected"]).sum())
+        doubts += few_named([recognition["clean"]["protected"]["last"]], tested)
+    if doubts:
+        outcome, reasons = "inconclusive", doubts
     report = {
         "verdict": outcome,
         "reasons": reasons,

@@ -17,7 +17,7 @@ from faceguard.study import ARMS
 
 def arms_of(clean, noisy):
     """Arms that look like protection, with the rank-1 within the protected group that a test asks for."""
-    arms = {arm: bare_arm([last]) for arm, last in zip(ARMS, (0.9, 0.9, 0.0), strict=True)}
+    arms = {arm: bare_arm([last], others=[0.9]) for arm, last in zip(ARMS, (0.9, 0.9, 0.0), strict=True)}
     for arm, rate in zip(ARMS, (clean, clean, noisy), strict=True):
         arms[arm]["recognition"]["protected"]["within"] = estimated(rate)
     return arms
@@ -34,7 +34,8 @@ def faces_of(people, tested, *, drawn):
     [
         (1, 9, True, 1.0, 1.0, "yours are the only photographs"),
         (1, 9, False, 1.0, 1.0, None),
-        (1, 3, False, 1.0, 1.0, "Only 3 held-out photos"),
+        (1, 4, False, 1.0, 1.0, None),
+        (1, 3, False, 1.0, 1.0, "names 3 of 3 held-out photos"),
         (3, 6, True, 0.9, 0.35, None),
         (3, 6, True, 0.9, 0.8, "Among themselves your people are still named"),
         (3, 6, False, 0.9, 0.35, None),
@@ -66,7 +67,7 @@ def test_a_lone_person_among_drawn_ones_gets_no_verdict_on_training(tmp_path):
 
 def test_a_frozen_extractor_that_recognizes_a_lone_person_is_not_excused_and_is_explained():
     faces = faces_of(1, 9, drawn=True)
-    arms = {arm: bare_arm([0.9]) for arm in ARMS}
+    arms = {arm: bare_arm([0.9], others=[0.9]) for arm in ARMS}
     condition = faceguard.audit._judged("frozen x", arms, faces, "n", [0], trains=False)
     assert condition["verdict"] == "not protected"
     said = notes(faces, [condition], frozen=True)

@@ -12,7 +12,9 @@ from faceguard.adversary import Scratch
 from faceguard.demo import DemoSettings, run_demo
 from faceguard.device import make_fabric
 from faceguard.generate import SourceModel
+from faceguard.identities import merge
 from faceguard.noise import NoiseSettings
+from faceguard.readers.synthetic import synthetic_faces
 from faceguard.study import ARMS
 from faceguard.train import TrainSettings
 
@@ -56,6 +58,21 @@ def test_the_report_has_the_promised_keys(finished):
     assert report["photos"] == {"train": 36, "test": 12, "source": 48}
     assert report["settings"]["seed"] == 0
     assert report["settings"]["noise"]["epsilon"] == 16 / 255
+
+
+def test_a_demo_whose_recognizer_knows_hardly_anybody_protects_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(faceguard.demo, "verdict", lambda *_, **__: ("protected", ["All is well."]))
+    report = demo(tmp_path, faces=synthetic_faces(4, 8, size=32, seed=0))
+    assert (report["verdict"], len(report["reasons"])) == ("inconclusive", 1)
+    assert "of 4 held-out photos of the protected, and 4 are the least that count" in report["reasons"][0]
+
+
+def test_a_demo_whose_held_out_photos_are_trained_on_as_well_protects_nobody(tmp_path):
+    faces = synthetic_faces(4, 4, size=32, seed=0)
+    twice = replace(faces, keys=tuple(f"again/{key}" for key in faces.keys))
+    report = demo(tmp_path, faces=merge(faces, twice))
+    assert report["verdict"] == "inconclusive"
+    assert "held-out faces are among the training faces as well" in report["reasons"][0]
 
 
 def test_half_of_the_identities_are_protected(finished):

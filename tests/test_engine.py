@@ -9,8 +9,7 @@ from studies import data, study, trainings  # noqa: F401
 
 import eval.engine
 import eval.outcome
-from eval.experiment import Condition, Expectation, FaceStudy, load_recipe
-from eval.outcome import expectations
+from eval.experiment import load_recipe
 from faceguard.adversary import Scratch
 from faceguard.study import ARMS
 
@@ -123,43 +122,6 @@ def test_a_claim_that_fits_no_condition_is_refused(study, trainings):
     code, _, err = study(expectations="Expectation(at_most=0.1, where='inception*'),")
     assert (code, trainings) == (1, [])
     assert "no condition fits the claim 'protected at most 0.1 of clean, last epoch' about 'inception*'" in err
-
-
-def measured(condition, outcome, **last):
-    """A condition as it stands in result.json, with the protected group's rank-1 by arm."""
-    arms = {arm: {"recognition": {"protected": {"last": {"mean": rank1}}}} for arm, rank1 in last.items()}
-    return {"name": condition.name, "verdict": outcome, "arms": arms}
-
-
-def test_nothing_is_met_where_a_control_failed_or_nothing_was_run():
-    """Else a clean arm that learnt nothing would meet every claim: nothing is at most a tenth of nothing."""
-    learnt, dead, absent = (Condition(protected=count) for count in (1, 2, 3))
-    claims = Expectation(at_most=0.1), Expectation(at_least=0.5, where="*, 1 protected")
-    study = FaceStudy(claim="", faces="people", conditions=(learnt, dead, absent), expectations=claims)
-    found = expectations(
-        study,
-        [
-            measured(learnt, "protected", **{"clean": 0.5, "error-minimizing": 0.01}),
-            measured(dead, "inconclusive", **{"clean": 0.0, "error-minimizing": 0.0}),
-        ],
-    )
-    assert found == {
-        f"{learnt.name}: protected at most 0.1 of clean, last epoch": (True, 0.02),
-        f"{dead.name}: protected at most 0.1 of clean, last epoch": (False, None),
-        f"{absent.name}: protected at most 0.1 of clean, last epoch (not run)": (False, None),
-        f"{learnt.name}: protected at least 0.5 of clean, last epoch": (False, 0.02),
-    }
-
-
-def test_a_claim_about_the_best_epoch_is_a_share_of_what_clean_photos_gave_after_the_last():
-    condition = Condition(protected=1)
-    claims = (Expectation(at_most=0.5, epoch="best"), Expectation(at_least=0.25))
-    study = FaceStudy(claim="", faces="people", conditions=(condition,), expectations=claims)
-    arms = {"clean": (0.4, 0.8), "error-minimizing": (0.1, 0.3)}
-    rates = {arm: {"last": {"mean": last}, "best": {"mean": best}} for arm, (last, best) in arms.items()}
-    told = {arm: {"recognition": {"protected": rate}} for arm, rate in rates.items()}
-    best, last = expectations(study, [measured(condition, "protected") | {"arms": told}]).values()
-    assert (best.met, last.met, round(best.value, 6), last.value) == (False, True, 0.75, 0.25)
 
 
 def test_lfw_is_judged_beside_the_groups_and_added_to_cells_that_lack_it(tmp_path, study, trainings):
