@@ -102,6 +102,15 @@ class Expectation:
         has_group = self.group == "protected" or condition.protected is not None
         return has_group and fnmatchcase(condition.name, self.where)
 
+    @property
+    def hides(self) -> bool:
+        """Whether the claim is that the protected are hidden."""
+        return self.group == "protected" and self.at_most is not None and self.at_most < 1
+
+    def clears(self, rank1: float, clean: float) -> bool:
+        """Whether the random arm's ``rank1`` shows that random noise does not do what the claim says; never for no number."""
+        return self.at_most is None or rank1 > self.at_most * clean
+
     def met(self, rank1: float, clean: float) -> bool:
         """Whether it holds for the error-minimizing arm's ``rank1`` beside the clean arm's; never for no number."""
         upper = self.at_most is None or rank1 <= self.at_most * clean

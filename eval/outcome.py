@@ -22,7 +22,7 @@ from faceguard.measures import measure_arm
 from faceguard.outputs import write_json
 from faceguard.pool import one_thread
 from faceguard.report import write_report
-from faceguard.study import make_groups
+from faceguard.study import ARMS, make_groups
 
 Json = dict[str, Any]
 
@@ -118,7 +118,8 @@ def _noises(conditions: list[Condition]) -> list[str]:
 def expectations(study: FaceStudy, measured: list[Json]) -> dict[str, Found]:
     """Each claim in words, for every condition it is about, whether the mean over seeds meets it, and by which share of clean.
 
-    Nothing is met by a condition that was not run, or that is inconclusive: then a control failed, and a number says nothing.
+    Nothing is met by a condition that was not run, or that is inconclusive: then a control failed, and a number says nothing. Nor
+    does the noise hide anybody whom random noise hides as well, in a condition that another epoch or seed makes "not protected".
     """
     by_name = {condition["name"]: condition for condition in measured}
     claims = {}
@@ -135,9 +136,12 @@ def expectations(study: FaceStudy, measured: list[Json]) -> dict[str, Found]:
 
 
 def _found(expectation: Expectation, arms: Json) -> Found:
-    clean, noisy = (arms[arm]["recognition"][expectation.group] for arm in ("clean", "error-minimizing"))
+    clean, random, noisy = (arms[arm]["recognition"][expectation.group] for arm in ARMS)
     rank1, control = noisy[expectation.epoch]["mean"], clean["last"]["mean"]
-    return Found(expectation.met(rank1, control), rank1 / control if control > 0 else None)
+    met = expectation.met(rank1, control)
+    if met and expectation.hides and not expectation.clears(random[expectation.epoch]["mean"], control):
+        return Found(False, None)
+    return Found(met, rank1 / control if control > 0 else None)
 
 
 def _settings(plan: Plan, data: StudyData) -> Json:

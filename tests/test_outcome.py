@@ -48,6 +48,38 @@ def test_a_claim_about_the_best_epoch_is_a_share_of_what_clean_photos_gave_after
     assert (best.met, last.met, round(best.value, 6), last.value) == (False, True, 0.75, 0.25)
 
 
+@pytest.mark.parametrize(
+    ("claim", "random", "noise", "found"),
+    [
+        (Expectation(at_most=0.1), 0.4, 0.02, (True, 0.05)),
+        (Expectation(at_most=0.1), 0.04, 0.02, (False, None)),
+        (Expectation(at_most=0.1), 0.02, 0.02, (False, None)),
+        (Expectation(at_most=0.1), float("nan"), 0.02, (False, None)),
+        (Expectation(at_most=0.1, at_least=0.01), 0.0, 0.02, (False, None)),
+        (
+            Expectation(at_most=0.1),
+            0.02,
+            0.2,
+            (False, 0.5),
+        ),  # who is recognized is not hidden, whatever random noise does
+        (
+            Expectation(at_least=0.01),
+            0.02,
+            0.02,
+            (True, 0.05),
+        ),  # that the noise does not hide them needs no such control
+        (Expectation(at_most=1.2), 0.02, 0.02, (True, 0.05)),
+    ],
+)
+def test_nobody_is_hidden_by_noise_where_random_noise_hides_them_as_well(claim, random, noise, found):
+    """The condition may be "not protected" all the same, because of an earlier epoch or one of its seeds."""
+    condition = Condition(protected=1)
+    study = FaceStudy(claim="", faces="people", conditions=(condition,), expectations=(claim,))
+    rates = {"clean": 0.4, "random": random, "error-minimizing": noise}
+    (one,) = expectations(study, [measured(condition, "not protected", **rates)]).values()
+    assert (one.met, one.value and round(one.value, 6)) == found
+
+
 @pytest.mark.parametrize(("photos", "outcome"), [(3, "inconclusive"), (4, "protected")])
 def test_a_person_of_whom_three_photos_are_held_out_is_not_called_protected(monkeypatch, photos, outcome):
     """Every arm names all photos rightly, but with noise none of hers."""
