@@ -220,16 +220,19 @@ def test_a_cost_is_the_passes_of_learning_over_those_of_training():
 
 
 def test_accuracy_itself_is_at_least_or_with_noise_at_most_what_is_claimed_of_it():
-    runs = {"clean": Run(), "noisy": Run(noise=ImageNoise())}
-    study = ImageStudy(claim="", source="", runs=runs, at_full={"clean": 94.8, "noisy": 20})
+    study = replace(CONTROLLED, at_full={"clean": 94.8, "class-wise": 20})
 
-    def found(clean, noisy, data="cifar10"):
-        measured = {"clean": clean, "noisy": noisy}.items()
-        runs = {name: {"accuracy": {"last": {"mean": one}}, "data": data} for name, one in measured}
+    def found(clean, noisy, random=0.9, data="cifar10", study=study):
+        measured = {"clean": clean, "class-wise": noisy, "random": random}.items()
+        runs = {name: {"accuracy": {"last": {"mean": one}}, "data": data, "chance": 0.1} for name, one in measured}
         return {words: one.met for words, one in accuracy_expectations(study, runs).items()}
 
-    words = "clean recognizes at least 94.8 %, last epoch", "noisy recognizes at most 20 %, last epoch"
+    words = "clean recognizes at least 94.8 %, last epoch", "class-wise recognizes at most 20 %, last epoch"
     assert found(0.949, 0.199) == dict.fromkeys(words, True)
     assert found(0.947, 0.201) == dict.fromkeys(words, False)
+    assert found(0.949, 0.199, random=0.199) == dict(zip(words, (True, False), strict=True))  # a control failed
+    assert not found(0.1, 0.1)[words[1]]  # nothing was learnt anywhere
+    unasked = replace(study, expectations=study.expectations[1:])  # no claim says what the controls are
+    assert found(0.949, 0.199, study=unasked) == dict(zip(words, (True, False), strict=True))
     assert found(0.949, 0.199, data="svhn") == {}  # the paper's numbers are of its own set
     assert [one.met for one in accuracy_expectations(study, {}, absent=["clean"]).values()] == [False]
