@@ -153,6 +153,8 @@ def _problems(condition: Condition) -> list[str]:
     groups = {arm: set(arms[arm]["recognition"]) for arm in present}
     if any(found != groups[present[0]] or "protected" not in found for found in groups.values()):
         return ["The arms do not have the same groups, with the protected among them."]
+    if condition.get("protected", identities) < identities and any("others" not in found for found in groups.values()):
+        return ["The others were not measured."]
     said: list[str] = []
     for arm in present:
         for group, measures in _by_group(arms[arm]):

@@ -63,8 +63,10 @@ def bare_arm(last, best=None, *, others=None):
     return {"recognition": recognition, "verification": {}, "curves": {"rank1": {}, "loss": []}, "roc": {}}
 
 
-def condition_of(arms, *, adversary="resnet-18", countermeasure="none", protected=5, identities=12, **more):
-    """A condition with its verdict, named after what it is unless told otherwise."""
+def condition_of(arms, *, adversary="resnet-18", countermeasure="none", protected=None, identities=12, **more):
+    """A condition with its verdict, named after what it is unless told otherwise; all are protected, or 5 where others are."""
+    if protected is None:
+        protected = 5 if any("others" in arm["recognition"] for arm in arms.values()) else identities
     seeds = len(next(iter(arms.values()))["recognition"]["protected"]["last"]["seeds"]) if arms else 0
     condition = {
         "name": f"{adversary}, {countermeasure}, {protected} of {identities}",

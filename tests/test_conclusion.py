@@ -122,6 +122,7 @@ def full(**arms):
         (full(clean=bare_arm((80.0,))), {}, "The arm clean has a rank-1 outside 0 to 1 for protected."),
         (full(**{"error-minimizing": bare_arm((-0.1,))}), {}, "outside 0 to 1"),
         (full(), {"identities": 0}, "The number of identities is 0."),
+        (full(), {"protected": 5}, "The others were not measured."),
         (full(), {"doubts": ["A test photo is in training."]}, "A test photo is in training."),
     ],
 )
