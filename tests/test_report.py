@@ -222,9 +222,8 @@ def test_no_conditions_give_a_page_that_is_friendlier_than_the_worst_of_them(tmp
                 whole = len(known) == len(estimate["seeds"])
                 estimate["mean"] = sum(known) / len(known) if whole else None
             arm |= {"verification": {}, "curves": {"rank1": {}, "loss": []}, "roc": {}}
-        condition |= more
-        judged = judge(condition)
-        condition |= {"verdict": judged.outcome, "reasons": judged.reasons}
+        judged = judge(condition | more)
+        condition |= more | {"verdict": judged.outcome, "reasons": judged.reasons}
     page = write(tmp_path, result_of(*conditions))
     worst = max((c["verdict"] for c in conditions), key=OUTCOMES.index, default="inconclusive")
     assert page.heading().lower().startswith(worst)
