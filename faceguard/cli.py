@@ -218,16 +218,15 @@ def eval_identities(
     device: Device = "auto",
 ) -> None:
     """Recognition accuracy and verification on held-out photos, by group."""
-    from faceguard.evaluate import evaluate_identities, protected_in
+    from faceguard.evaluate import evaluate_identities, read_groups
     from faceguard.runs import load_run
 
     terminal.claim(out, "identities.json", "roc.png")
     trained = load_run(run)
-    if groups is not None:
-        protected_in(groups)  # a mistake in it, before the photos are read
+    protected = None if groups is None else read_groups(groups, trained.identities)
     people = terminal.read_faces(faces, trained.model.size)
     fabric = _fabric(device, "fp32")
-    result = evaluate_identities(trained, people, out, groups_file=groups, seed=seed, device=fabric.device)
+    result = evaluate_identities(trained, people, out, protected=protected, seed=seed, device=fabric.device)
     terminal.console.print(terminal.groups_table(result))
     terminal.say_held_out(result)
     terminal.list_left_out(people.failures)

@@ -23,10 +23,17 @@ _IDENTITIES = 50  # of a group are drawn at least, where it has so many
 
 
 def evaluate_identities(
-    run: Run, faces: Faces, out: Path, *, groups_file: Path | None = None, seed: int, device: torch.device | None = None
+    run: Run,
+    faces: Faces,
+    out: Path,
+    *,
+    protected: Sequence[str] | None = None,
+    seed: int,
+    device: torch.device | None = None,
 ) -> dict[str, Any]:
     """Write ``identities.json`` and ``roc.png``: rank-1, AUC and EER of every group on photos ``run`` was not trained on.
 
+    The groups are the ``protected`` identities, see `read_groups`, and the others; without, everybody is one group.
     A group of one identity, or of one photo each, makes no pairs: it has no AUC, but ``not_verified``, which says why. A photo
     counts as trained on when its `photo_id` does, whatever its ending: the protected copy of a photo and the photo are one. Of a
     group of more than ``MOST_VERIFIED`` photos, no more are verified, drawn with ``seed`` of 50 identities or more where it has
@@ -36,8 +43,7 @@ def evaluate_identities(
     """
     given = len(faces)
     faces = _held_out(run, faces)
-    protected = [] if groups_file is None else read_groups(groups_file, faces.names)
-    groups = make_groups(faces, protected) if groups_file else {"all": np.arange(len(faces.names))}
+    groups = {"all": np.arange(len(faces.names))} if protected is None else make_groups(faces, protected)
     if device is not None:
         run.model.to(device)
     recognized = rank1(predict(run.model, faces, device=device), faces, groups)
@@ -54,10 +60,10 @@ def evaluate_identities(
     return content
 
 
-def protected_in(path: Path) -> list[str]:
+def read_groups(path: Path, names: Sequence[str]) -> list[str]:
     """The protected identities in ``{"protected": [...]}``, also below "identities" as in a demo's report.
 
-    Raises DataError when the file does not say it.
+    Raises DataError when the file does not say it, or one of them is not among the ``names`` that a run knows.
     """
     wanted = 'it should read {"protected": ["name", ...]}.'
     try:
@@ -68,15 +74,9 @@ def protected_in(path: Path) -> list[str]:
     named = inner.get("protected") if isinstance(inner, dict) else None
     if not isinstance(named, list):
         raise DataError(f"{path} is no groups file: it lists nobody as protected; {wanted}")
-    return [str(name) for name in named]
-
-
-def read_groups(path: Path, names: Sequence[str]) -> list[str]:
-    """The identities that `protected_in` finds; raises DataError when one of them is not among ``names``."""
-    protected = protected_in(path)
-    unknown = sorted(set(protected) - set(names))
-    if unknown:
-        raise DataError(f"{path} names {', '.join(unknown[:5])}, of whom there are no faces; check the spelling.")
+    protected = [str(name) for name in named]
+    if unknown := sorted(set(protected) - set(names)):
+        raise DataError(f"{path} names {', '.join(unknown[:5])}, whom the run does not know; check the spelling.")
     return protected
 
 

@@ -5,6 +5,8 @@ import json
 import pytest
 from commands import ON_CPU, coarse_bank, fail, run, succeed, train_once, write_corrupt, write_faces
 
+from faceguard.decode import load_faces
+
 TINY = ("--model", "resnet-18", "--size", 32, "--epochs", 1, *ON_CPU)
 
 
@@ -114,9 +116,27 @@ def test_a_corrupt_photo_is_listed_and_the_others_are_judged(capsys, tmp_path, t
     assert (tmp_path / "out" / "identities.json").exists()
 
 
-def test_a_groups_file_that_is_none_is_said_before_any_photo_is_read(capsys, tmp_path, faces, trained, monkeypatch):
+def test_a_mistake_in_the_groups_file_is_said_before_any_photo_is_read(capsys, tmp_path, faces, trained, monkeypatch):
     monkeypatch.setattr("faceguard.terminal.read_faces", lambda *_: pytest.fail("photos were read"))
-    (tmp_path / "groups.json").write_text('["synthetic-000"]')
     words = (trained, faces, "--groups", tmp_path / "groups.json", "--out", tmp_path / "out")
-    code, _, err = run(capsys, "eval-identities", *words)
-    assert code == 1 and "groups.json is no groups file: it lists nobody as protected" in err
+    for content, sentence in (
+        ('["synthetic-000"]', "groups.json is no groups file: it lists nobody as protected"),
+        ('{"protected": ["synthetic-000", "nobody"]}', "groups.json names nobody, whom the run does not know"),
+    ):
+        (tmp_path / "groups.json").write_text(content)
+        assert sentence in fail(capsys, "eval-identities", *words)
+
+
+def test_the_groups_are_those_of_the_file_as_it_was_when_the_command_was_given(
+    capsys, tmp_path, faces, trained, monkeypatch
+):
+    """Reading the photos may take hours, in which the file changes or goes."""
+    (tmp_path / "groups.json").write_text('{"protected": ["synthetic-000"]}')
+
+    def read(folder, size):
+        (tmp_path / "groups.json").unlink()
+        return load_faces(folder, size=size)
+
+    monkeypatch.setattr("faceguard.terminal.read_faces", read)
+    succeed(capsys, "eval-identities", trained, faces, "--groups", tmp_path / "groups.json", "--out", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "identities.json").read_text())["groups"].keys() == {"protected", "others"}

@@ -134,16 +134,15 @@ def test_a_missing_groups_file_and_unknown_names_are_said(tmp_path):
     with pytest.raises(DataError, match="is no groups file"):
         read_groups(tmp_path / "absent", NAMES)
     (tmp_path / "groups.json").write_text('{"protected": ["zoe", "anna"]}')
-    with pytest.raises(DataError, match="names zoe, of whom there are no faces"):
+    with pytest.raises(DataError, match="names zoe, whom the run does not know"):
         read_groups(tmp_path / "groups.json", NAMES)
 
 
 def test_every_group_counts_its_own_photos_and_people_and_is_verified_by_the_seed(tmp_path, monkeypatch):
     seeds, real = [], evaluate.verify_groups
     monkeypatch.setattr(evaluate, "verify_groups", lambda *a, seed: seeds.append(seed) or real(*a, seed=seed))
-    (tmp_path / "groups.json").write_text('{"protected": ["ben"]}')
     shown = faces([*KEYS, "ben/9.jpg"])
-    found = evaluate_identities(a_run(), shown, tmp_path, groups_file=tmp_path / "groups.json", seed=4)["groups"]
+    found = evaluate_identities(a_run(), shown, tmp_path, protected=["ben"], seed=4)["groups"]
     counts = {group: (told["photos"], told["identities"]) for group, told in found.items()}
     assert counts == {"protected": (5, 1), "others": (4, 1)}
     evaluate_identities(a_run(), shown, tmp_path, seed=4)
