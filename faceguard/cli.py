@@ -87,6 +87,8 @@ def generate(
     from faceguard.identities import merge
     from faceguard.outputs import refuse_existing
 
+    if out.suffix.lower() != ".safetensors":
+        raise typer.BadParameter(f"A noise bank is a .safetensors file; write --out {out}.safetensors.")
     if not 1 <= epsilon <= 255:
         raise typer.BadParameter(f"--epsilon is in levels of 255, 1 to 255, and not {epsilon:g}.")
     if gray and not publication:

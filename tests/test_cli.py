@@ -189,7 +189,7 @@ def test_an_output_below_a_file_is_refused_before_any_work(capsys, tmp_path, mon
     on_reading(monkeypatch, lambda *_, **__: pytest.fail("work was begun"))
     (tmp_path / "file").write_text("mine")
     for words in (["demo"], ["train", tmp_path], ["generate", tmp_path]):
-        sentence = fail(capsys, *words, "--out", tmp_path / "file" / "deep" / "x")
+        sentence = fail(capsys, *words, "--out", tmp_path / "file" / "deep" / "x.safetensors")
         assert sentence.endswith("choose another --out.")
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -226,7 +226,7 @@ def test_a_gpu_that_is_not_there_is_named_with_the_way_out(capsys, tmp_path, mon
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     faces = write_faces(tmp_path / "faces", identities=2, photos=1)
     words = {"demo": (), "generate": (faces,), "train": (faces,)}[command]
-    sentence = fail(capsys, command, *words, "--out", tmp_path / "out" / "x", "--device", "cuda")
+    sentence = fail(capsys, command, *words, "--out", tmp_path / "out" / "x.safetensors", "--device", "cuda")
     assert "this machine has 0; use --device cpu" in sentence
 
 
