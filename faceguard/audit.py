@@ -23,7 +23,7 @@ from faceguard.audit_words import FROZEN, claim, notes
 from faceguard.averaging import Averaging
 from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.conclusion import conclude, judge
-from faceguard.device import apart
+from faceguard.device import apart, precision_of
 from faceguard.errors import RunError
 from faceguard.frozen import Frozen
 from faceguard.identities import Failure
@@ -86,7 +86,7 @@ def run_audit(
     """Audit the ``bank`` (called ``noise``) on ``photos`` and write result.json, run.json and report.html to ``out``.
 
     ``others`` is a folder per identity, ``extractor`` a model as for ``runs.load_model``; without it published weights are
-    taken where they are in the cache folder. The same seed on the same machine gives the same result.json.
+    taken where they are in the cache folder. The same seed and precision on the same machine give the same result.json.
     Raises DataError for photos that cannot be compared, BankError for sample-wise noise, RunError for a bad ``extractor``.
     """
     begun = time.monotonic()
@@ -114,7 +114,7 @@ def run_audit(
         "conditions": conditions,
         "expectations": {},
         "noise": faces.noise,
-        "settings": _settings(faces, adversaries, bank, settings, seed),
+        "settings": _settings(faces, adversaries, bank, settings, seed) | {"precision": precision_of(fabric)},
         "pictures": faces.pictures,
     }
     write_json(out / "result.json", result)
@@ -130,7 +130,8 @@ def _command(noise: str, others: Path | None, extractor: str | None, seed: int, 
     words += [] if others is None else ["--others", "OTHERS"]
     words += [] if extractor is None else ["--extractor", extractor if extractor in PUBLISHED else "EXTRACTOR"]
     spared = torch.cuda.is_available() and not apart(fabric)
-    return [*words, "--seed", str(seed), *(["--device", "cpu"] if spared else [])]
+    words += ["--seed", str(seed), "--precision", precision_of(fabric)]  # auto may be another one on another machine
+    return [*words, *(["--device", "cpu"] if spared else [])]
 
 
 def _try(extractor: str) -> None:

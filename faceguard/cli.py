@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from faceguard import cli_audit, cli_data, cli_photos, terminal
-from faceguard.cli_audit import Device
+from faceguard.cli_audit import Arithmetic, Device, Precision
 
 app = typer.Typer(
     name="faceguard",
@@ -20,9 +20,7 @@ app = typer.Typer(
 
 Form = Literal["class-wise", "sample-wise"]
 Model = Literal["inception-resnet-v1", "resnet-18", "mobilefacenet"]
-Precision = Literal["auto", "fp32", "bf16"]
 Seed = Annotated[int, typer.Option(help="The same seed on the same processor gives the same bytes; a GPU may differ.")]
-Arithmetic = Annotated[Precision, typer.Option(help="auto takes bf16 where it is faster.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made when absent.")]
 
 

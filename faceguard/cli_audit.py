@@ -11,6 +11,8 @@ from faceguard.cli_photos import Noise
 if TYPE_CHECKING:  # torch must not be loaded for --help
     from faceguard.train import Epoch
 
+Precision = Literal["auto", "fp32", "bf16"]
+Arithmetic = Annotated[Precision, typer.Option(help="auto takes bf16 where it is faster.")]
 Hardware = Literal["auto", "cpu", "cuda"]
 Device = Annotated[Hardware, typer.Option(help="Where the networks run; auto takes a GPU when there is one.")]
 
@@ -29,8 +31,11 @@ def audit(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html, result.json and run.json.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(help="The same seed on the same device gives the same result.json.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="The same seed on the same device, in the same precision, gives the same result.json.")
+    ] = 0,
     device: Device = "auto",
+    precision: Arithmetic = "auto",
 ) -> None:
     """Would this noise protect the people in your photos, and against whom?
 
@@ -48,7 +53,7 @@ def audit(
             advance("adversaries", count, what if epoch is None else f"{what}: loss {epoch.loss:.2f}", done)
 
         found = run_audit(
-            make_fabric(device=device, precision="auto"),
+            make_fabric(device=device, precision=precision),
             photos,
             out,
             bank=bank,

@@ -34,6 +34,11 @@ def apart(fabric: Fabric) -> tuple[str, ...]:
     return () if fabric.device.type == "cpu" else (fabric.device.type,)
 
 
+def precision_of(fabric: Fabric) -> ChosenPrecision:
+    """What the networks compute in on this ``fabric``, also where it was left to ``auto``."""
+    return "fp32" if fabric._precision.precision == "32-true" else "bf16"
+
+
 def make_fabric(*, device: str = "auto", precision: str = "fp32", devices: int = 1) -> Fabric:
     """Choose the device (``auto``, ``cpu``, ``cuda``), the precision and the number of processes, not yet launched.
 

@@ -87,9 +87,10 @@ def test_the_three_files_are_there_and_the_headline_is_that_of_the_worst_conditi
     worst = max((judge(condition) for condition in result["conditions"]), key=lambda one: one.badness)
     assert (result["verdict"]["worst"], result["verdict"]["outcome"]) == (worst.name, worst.outcome)
     assert found.failures == ()
-    command = "faceguard audit PHOTOS --noise NOISE --others OTHERS --extractor EXTRACTOR --seed 0"
+    command = "faceguard audit PHOTOS --noise NOISE --others OTHERS --extractor EXTRACTOR --seed 0 --precision fp32"
     command += " --device cpu" if torch.cuda.is_available() else ""
     assert json.loads((out / "run.json").read_text())["command"] == command
+    assert result["settings"]["precision"] == "fp32"
     page = (out / "report.html").read_text()
     assert result["verdict"]["headline"] in page
     assert all(note.split(",")[0] in page for note in result["notes"])

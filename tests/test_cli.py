@@ -39,7 +39,7 @@ OPTIONS = {  # what the documentation promises
         *("--workers", "--resume", "--overwrite"),
     },
     "check": {"--noise", "--out"},
-    "audit": {"--noise", "--others", "--extractor", "--out", "--seed", "--device"},
+    "audit": {"--noise", "--others", "--extractor", "--out", "--seed", "--device", "--precision"},
     "train": {"--out", "--model", "--epochs", "--size", "--seed", "--device", "--devices", "--precision"},
     "eval-lfw": {"--lfw", "--pairs", "--out", "--download", "--seed", "--device"},
     "eval-identities": {"--groups", "--out", "--seed", "--device"},

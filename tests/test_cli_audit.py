@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from commands import coarse_bank, fail, run, succeed, write_corrupt, write_faces
+from commands import ON_CPU, coarse_bank, fail, run, succeed, write_corrupt, write_faces
 from test_audit import TINY, empty_cache  # noqa: F401
 
 import faceguard.audit
@@ -23,7 +23,7 @@ def bank(tmp_path_factory):
 
 def test_the_command_says_headline_reasons_and_what_was_not_run_and_refuses_to_overwrite(capsys, tmp_path, tiny, bank):
     people, out = write_faces(tmp_path / "people", identities=2, photos=6), tmp_path / "out"
-    said = succeed(capsys, "audit", people, "--noise", bank, "--out", out)
+    said = succeed(capsys, "audit", people, "--noise", bank, "--out", out, *ON_CPU)
     result = json.loads((out / "result.json").read_text())
     lines = said.splitlines()
     assert result["verdict"]["headline"] in lines
@@ -31,7 +31,8 @@ def test_the_command_says_headline_reasons_and_what_was_not_run_and_refuses_to_o
     assert f"Not run: {', '.join(result['verdict']['not_run'])}." in lines
     assert result["noise"] | {"epsilon_levels": 16} == result["noise"]
     assert "mine.safetensors" in result["conditions"][0]["name"]
-    assert json.loads((out / "run.json").read_text())["command"] == "faceguard audit PHOTOS --noise NOISE --seed 0"
+    repeated = json.loads((out / "run.json").read_text())["command"]
+    assert repeated.startswith("faceguard audit PHOTOS --noise NOISE --seed 0 --precision fp32")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert "result.json already exists" in fail(capsys, "audit", people, "--out", out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

@@ -63,17 +63,18 @@ def test_an_audit_takes_the_device_that_is_chosen_or_the_one_that_auto_means(cap
 
     monkeypatch.setattr("faceguard.device.make_fabric", lambda **words: words)
     monkeypatch.setattr("faceguard.audit.run_audit", stop)
-    words = () if choice == "auto" else ("--device", choice)
+    words = () if choice == "auto" else ("--device", choice, "--precision", "bf16")
     assert "This is enough." in fail(capsys, "audit", tmp_path, *words, "--out", tmp_path / "out")
-    assert taken == [{"device": choice, "precision": "auto"}]
+    assert taken == [{"device": choice, "precision": "bf16" if words else "auto"}]
 
 
 @pytest.mark.parametrize(("gpu", "device", "said"), [(True, "cpu", True), (True, "cuda", False), (False, "cpu", False)])
 def test_the_command_that_repeats_an_audit_names_the_processor_where_a_gpu_was_left_out(monkeypatch, gpu, device, said):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    fabric = SimpleNamespace(device=torch.device(device))
+    fabric = SimpleNamespace(device=torch.device(device), _precision=SimpleNamespace(precision="bf16-mixed"))
     words = repeating(SHIPPED, None, None, 3, fabric)
-    assert words == ["faceguard", "audit", "PHOTOS", "--seed", "3", *(["--device", "cpu"] if said else [])]
+    always = ["faceguard", "audit", "PHOTOS", "--seed", "3", "--precision", "bf16"]
+    assert words == [*always, *(["--device", "cpu"] if said else [])]
 
 
 class Still:
