@@ -43,8 +43,10 @@ def audit(
     """
     from faceguard.audit import AuditSettings, run_audit
     from faceguard.bank import SHIPPED, default_bank, load_bank
+    from faceguard.copies import refuse_among
     from faceguard.device import make_fabric
 
+    refuse_among(out)
     terminal.claim(out, "result.json", "run.json", "report.html")
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:

@@ -198,10 +198,10 @@ def check(
     """Compare photos with their protected copies: what changed, and how much of the noise survived."""
     from faceguard.bank import default_bank, load_bank
     from faceguard.check import check_photos
+    from faceguard.copies import refuse_among
     from faceguard.page import face_pictures, write_page
-    from faceguard.pairs import refuse_among
 
-    refuse_among(protected, out)
+    refuse_among(out, originals, protected)
     terminal.claim(out, "check.html", "check.json")
     bank = default_bank() if noise is None else load_bank(noise)
     with terminal.bars() as advance:

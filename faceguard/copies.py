@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from faceguard.errors import DataError
 from faceguard.manifest import hash_of, holds_copies, written
 
 
@@ -40,6 +41,28 @@ def copies_among(
     if not places and not hashes:
         return set()
     return {path for path in relative if here / relative[path] in places or content(path) in hashes}
+
+
+def refuse_among(out: Path, originals: Path | None = None, protected: Path | None = None) -> None:
+    """Raise DataError for results ``out``, which show originals, in a folder of copies, where everything may be published.
+
+    That is an OUT, as its manifest says, the folder ``protected``, or that of the file ``protected`` unless ``originals`` lie
+    there too; each to any depth.
+    """
+    here = Path(os.path.realpath(out))
+    among = any(holds_copies(folder) for folder in (here, *here.parents))
+    if protected is not None:
+        folder = Path(os.path.realpath(protected if protected.is_dir() else protected.parent))
+        both = (
+            not protected.is_dir()
+            and originals is not None
+            and Path(os.path.realpath(originals)).is_relative_to(folder)
+        )
+        among |= here.is_relative_to(folder) and not both
+    if among:
+        raise DataError(
+            f"{out} lies among the copies, and what is written there shows the originals; choose another --out."
+        )
 
 
 def holders(copies: Iterable[Path], root: Path) -> set[Path]:

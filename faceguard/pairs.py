@@ -56,14 +56,6 @@ def copies_in(protected: Path, originals: Path) -> dict[str, PhotoJob]:
         return {}  # a run in which every photo failed leaves its manifest alone
 
 
-def refuse_among(protected: Path, out: Path) -> None:
-    """Raise DataError for results ``out`` inside the folder ``protected``, where everything may be published."""
-    if protected.is_dir() and real_path(out).is_relative_to(real_path(protected)):
-        raise DataError(
-            f"{out} lies among the copies, and what is written there shows the originals; choose another --out."
-        )
-
-
 def pair(
     jobs: Sequence[PhotoJob], copies: Collection[str], written: Sequence[PhotoResult], *, both_files: bool
 ) -> Pairs:

@@ -63,6 +63,17 @@ def test_what_cannot_be_audited_is_one_sentence_and_leaves_nothing(capsys, tmp_p
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("inside", [".", "audit", "../link/deep/audit"])
+def test_the_report_which_shows_photos_is_never_written_among_protected_copies(capsys, tmp_path, bank, inside):
+    people, out = write_faces(tmp_path / "people", identities=1, photos=1), tmp_path / "out"
+    succeed(capsys, "protect", people, out, "--noise", bank)
+    (tmp_path / "link").symlink_to(out)
+    before = sorted(out.rglob("*"))
+    said = fail(capsys, "audit", people, "--noise", bank, "--out", out / inside)
+    assert "lies among the copies, and what is written there shows the originals; choose another --out" in said
+    assert sorted(out.rglob("*")) == before
+
+
 def test_the_help_says_what_it_takes_and_what_it_writes(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = succeed(capsys, "audit", "--help")

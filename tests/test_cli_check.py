@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from commands import coarse_bank, fail, mistype, run, succeed, write_faces
 
+from faceguard.manifest import MANIFEST
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -73,7 +75,23 @@ def test_the_page_which_shows_the_originals_is_never_written_among_the_copies(
     assert "lies among the copies, and what is written there shows the originals; choose another --out" in said
     assert sorted(out.rglob("*")) == before
     one = Path("synthetic-000", "00.png")
+    for named in (one, one.parent):
+        said = fail(capsys, "check", photos / named, out / named, "--noise", bank, "--out", out / inside)
+        assert "lies among the copies" in said
+    assert sorted(out.rglob("*")) == before
     succeed(capsys, "check", photos / one, out / one, "--noise", bank, "--out", tmp_path / "check")
+
+
+def test_the_page_lies_beside_a_copy_without_a_manifest_only_where_its_original_does(capsys, tmp_path, bank, protected):
+    photos, out = protected
+    (out / MANIFEST).unlink()
+    one = Path("synthetic-000", "00.png")
+    for named in (one, Path()):
+        words = ("check", photos / named, out / named, "--noise", bank, "--out", out / one.parent / "check")
+        assert "lies among the copies" in fail(capsys, *words)
+    (photos / one).rename(out / "original.png")
+    (out / one).rename(out / "copy.png")
+    succeed(capsys, "check", out / "original.png", out / "copy.png", "--noise", bank, "--out", out / "check")
 
 
 def test_the_bar_goes_on_while_the_pictures_are_read(capsys, tmp_path, monkeypatch, bank, protected):
