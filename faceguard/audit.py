@@ -18,7 +18,8 @@ from lightning_fabric import Fabric
 from faceguard.about import about_run
 from faceguard.adversary import Adversary, Scratch
 from faceguard.audit_doubts import easy, too_good
-from faceguard.audit_faces import AuditFaces, AuditSize, gather
+from faceguard.audit_faces import AuditFaces, gather
+from faceguard.audit_others import AuditSize
 from faceguard.audit_words import FROZEN, claim, notes
 from faceguard.averaging import Averaging
 from faceguard.bank import SHIPPED, NoiseBank

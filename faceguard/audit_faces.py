@@ -7,7 +7,7 @@ every arm; they are drawn faces, or those of a folder. Nothing is kept on disk. 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from faceguard import readers
 from faceguard.assign import assign_rows, named_rows
+from faceguard.audit_others import AuditSize, Progress, draw_others, photos_of_each, read_others, their_records
 from faceguard.audit_pictures import show_noise
 from faceguard.bank import SHIPPED, NoiseBank
 from faceguard.controls import random_bank
-from faceguard.copies import copies_among
 from faceguard.decode import decode_image
-from faceguard.device import derive_seed
 from faceguard.doubts import doubts_about
 from faceguard.errors import DataError
 from faceguard.faces import TEMPLATE_SIZE
@@ -30,30 +28,8 @@ from faceguard.identities import Faces, Failure, merge, split
 from faceguard.listing import list_photos
 from faceguard.manifest import MANIFEST
 from faceguard.readers.record import Record
-from faceguard.readers.synthetic import synthetic_faces
-from faceguard.study import Arm, draw_protected
-from faceguard.uploads import Upload, reach_trainer, upload_faces
-
-Progress = Callable[[str, int, int], None]  # what is read, photos done, photos in all
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditSize:
-    """How many others, how many photos of a person at most and at least, and how many people one audit takes.
-
-    ``own_photos`` and ``their_photos`` limit how many are looked at in all, because finding faces takes most of the time.
-    """
-
-    others: int = 30
-    photos: int = 30
-    fewest: int = 5
-    people: int = 20
-    own_photos: int = 200
-    their_photos: int = 600
-
-    def of_each(self, people: int, in_all: int) -> int:
-        """How many photos of each of ``people`` are looked at when they may be ``in_all`` together."""
-        return max(self.fewest, min(self.photos, in_all // people))
+from faceguard.study import Arm
+from faceguard.uploads import Upload, upload_faces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +66,18 @@ def gather(
     """
     records, unlisted = _own_records(photos, size)
     people = list(dict.fromkeys(record.identity for record in records))
+    _refuse_few(Counter(record.identity for record in records), people, size, unlisted)
+    theirs = None if others is None else their_records(others, size, seed)  # a mistake in them, before photos are read
     in_turn = assign_rows(bank, people, "round-robin", seed=seed)
     rows = in_turn if name == SHIPPED else named_rows(bank, in_turn)  # as protect gives them
     arms, failures = _own_arms(records, bank, rows, upload, seed, progress)
     failures = unlisted + failures
-    _refuse_few(arms["clean"], people, size, failures)
+    _refuse_few(photos_of_each(arms["clean"]), people, size, failures)
     each = int(np.bincount(arms["clean"].labels).max())
     company = (
-        _drawn(size.others, each, upload, seed)
-        if others is None
-        else _read_others(others, size, upload, seed, progress)
+        draw_others(size.others, each, upload, seed)
+        if others is None or theirs is None
+        else read_others(others, theirs, size, upload, progress)
     )
     doubts = _namesakes(people, company)
     company = replace(company, names=tuple(f"{who} (other)" if who in people else who for who in company.names))
@@ -186,8 +164,7 @@ def _own_arms(
     return {arm: replace(faces, failures=()) for arm, faces in arms.items()}, tuple(failures.values())
 
 
-def _refuse_few(clean: Faces, people: Sequence[str], size: AuditSize, failures: Sequence[Failure]) -> None:
-    counts = Counter(clean.names[label] for label in clean.labels)
+def _refuse_few(counts: Counter[str], people: Sequence[str], size: AuditSize, failures: Sequence[Failure]) -> None:
     few = [f"{who} {counts[who]}" for who in people if counts[who] < size.fewest]
     if few:
         lost = (
@@ -197,46 +174,6 @@ def _refuse_few(clean: Faces, people: Sequence[str], size: AuditSize, failures: 
             f"An audit needs {size.fewest} usable photos of each person, to train on most and to test on the rest, and"
             f" there are fewer of {len(few)} ({', '.join(few[:5])}); add photos, or leave these people out.{lost}"
         )
-
-
-def _drawn(people: int, photos: int, upload: Upload, seed: int) -> Faces:
-    """Drawn faces, as many of each person as the user has, compressed like the user's photos."""
-    drawn = synthetic_faces(people, photos, size=TEMPLATE_SIZE, seed=derive_seed(seed, "others of an audit"))
-    names, keys = (tuple(one.replace("synthetic", "drawn") for one in all_of) for all_of in (drawn.names, drawn.keys))
-    pixels = np.stack([reach_trainer(face, upload, TEMPLATE_SIZE) for face in drawn.pixels])
-    return replace(drawn, names=names, keys=keys, pixels=pixels)
-
-
-def _read_others(folder: Path, size: AuditSize, upload: Upload, seed: int, progress: Progress) -> Faces:
-    """The faces of people drawn by ``seed`` among those in ``folder`` with enough photos, uploaded like the user's."""
-    by_person: dict[str, list[Record]] = defaultdict(list)
-    for record in readers.find(folder):
-        by_person[record.identity].append(record)
-    enough = [who for who, records in by_person.items() if len(records) >= size.fewest]
-    drawn = draw_protected(enough, size.others, seed=seed)
-    most = size.of_each(max(len(drawn), 1), size.their_photos)
-    wanted = [record for who in drawn for record in by_person[who][:most]]
-    _refuse_copies(wanted)
-    tell = partial(progress, "photos of the others")
-    faces = upload_faces(wanted, upload, size=TEMPLATE_SIZE, rows={}, progress=tell) if wanted else None
-    counts: Counter[str] = Counter() if faces is None else Counter(faces.names[label] for label in faces.labels)
-    names = [who for who in drawn if counts[who] >= size.fewest]
-    if faces is None or len(names) < 2:
-        raise DataError(
-            f"{folder} holds {len(names)} people with {size.fewest} usable photos or more; a comparison needs two at the"
-            f" very least, and is better with {size.others}."
-        )
-    return faces.of(names)
-
-
-def _refuse_copies(records: Sequence[Record]) -> None:
-    """Raise DataError for others whose photos carry noise already: they are clean in every arm."""
-    sources: dict[Path, list[Path]] = defaultdict(list)
-    for record in records:
-        if record.source is not None:
-            sources[record.source.parent].append(record.source)
-    if held := [folder for folder, photos in sources.items() if copies_among(folder, photos)]:
-        raise DataError(f"{held[0]} of the others holds protected copies ({MANIFEST} says so); give their originals.")
 
 
 def _namesakes(people: Sequence[str], company: Faces) -> list[str]:

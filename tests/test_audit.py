@@ -10,7 +10,8 @@ from commands import coarse_bank, write_faces
 
 from faceguard.adversary import Scratch
 from faceguard.audit import FROZEN, AuditSettings, run_audit
-from faceguard.audit_faces import AuditSize, gather
+from faceguard.audit_faces import gather
+from faceguard.audit_others import AuditSize
 from faceguard.conclusion import conclude, judge
 from faceguard.device import make_fabric
 from faceguard.errors import BankError, DataError, RunError
@@ -196,6 +197,18 @@ def test_too_few_photos_are_a_sentence(tmp_path, photos, words):
     with pytest.raises(DataError) as caught:
         gathered(few)
     assert words in str(caught.value)
+
+
+def test_what_the_folders_alone_show_is_said_before_a_photo_is_read(tmp_path, people, strangers, monkeypatch):
+    monkeypatch.setattr("faceguard.audit_faces.upload_faces", lambda *_, **__: pytest.fail("photos were read"))
+    few = write_faces(tmp_path / "few", identities=2, photos=4)
+    for photos, others, words in (
+        (few, strangers, "An audit needs 5 usable photos of each person"),
+        (people, few, "few holds 0 people with 5 usable photos or more"),
+        (people, tmp_path / "absent", "absent does not exist"),
+    ):
+        with pytest.raises(DataError, match=words):
+            gathered(photos, others=others)
 
 
 def test_too_few_others_too_many_people_and_protected_copies_are_sentences(tmp_path, people):
