@@ -199,6 +199,7 @@ def check(
     from faceguard.bank import default_bank, load_bank
     from faceguard.check import check_photos
     from faceguard.copies import refuse_among
+    from faceguard.outputs import replacing
     from faceguard.page import face_pictures, write_page
 
     refuse_among(out, originals, protected)
@@ -211,13 +212,16 @@ def check(
             bank=bank,
             progress=lambda found, count: advance("photos", count, found.source),
         )
-        report.write(out / "check.json")
-        write_page(
-            report,
-            out / "check.html",
-            pictures=face_pictures(originals, protected),
-            progress=lambda found, count: advance("pictures", count, found.source),
-        )
+        with replacing(
+            out / "check.json"
+        ) as temporary:  # there once the page is, so that an interrupted check goes again
+            report.write(temporary)
+            write_page(
+                report,
+                out / "check.html",
+                pictures=face_pictures(originals, protected),
+                progress=lambda found, count: advance("pictures", count, found.source),
+            )
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
     kept = "" if report.median_noise_kept is None else f"; noise kept {report.median_noise_kept:.2f} ({BEST})"
     terminal.say(f"{counted(len(report.photos), 'photo')}: {counts}{kept}. {out / 'check.html'} shows them.")

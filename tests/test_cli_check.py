@@ -1,5 +1,6 @@
 """``faceguard check``: exit codes, the sentence, and the two files."""
 
+import errno
 import json
 from contextlib import nullcontext
 from pathlib import Path
@@ -92,6 +93,24 @@ def test_the_page_lies_beside_a_copy_without_a_manifest_only_where_its_original_
     (photos / one).rename(out / "original.png")
     (out / one).rename(out / "copy.png")
     succeed(capsys, "check", out / "original.png", out / "copy.png", "--noise", bank, "--out", out / "check")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
+def test_after_an_interruption_or_a_full_disk_the_same_command_goes_again(
+    capsys, tmp_path, monkeypatch, bank, protected, stop
+):
+    words = ("check", *protected, "--noise", bank, "--out", tmp_path / "check")
+
+    def read(_):
+        raise stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("faceguard.page.face_pictures", lambda *_: read)
+        code, _, _ = run(capsys, *words)
+    assert code not in (0, 2)
+    assert not (tmp_path / "check").exists()
+    succeed(capsys, *words)
+    assert sorted(path.name for path in (tmp_path / "check").iterdir()) == ["check.html", "check.json"]
 
 
 def test_the_bar_goes_on_while_the_pictures_are_read(capsys, tmp_path, monkeypatch, bank, protected):
