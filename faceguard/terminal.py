@@ -44,6 +44,7 @@ console, errors = _Console(), _Console(stderr=True)
 HELD_OUT = "held out"  # what a training's line calls the photos that it measures
 # What a system says of names, permissions and disks: no bug, wherever it is met first.
 _REFUSALS = {"EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EROFS", "ENOSPC", "EFBIG"}
+_FULL = "No usable temporary directory"  # how Python says that the disk is full, with another number
 _made: ContextVar[list[Path]] = ContextVar("folders that the command under way makes, the innermost first")
 
 
@@ -67,7 +68,8 @@ def sentences() -> Iterator[None]:
         complain("Error", str(error))
         raise SystemExit(1) from error
     except OSError as error:
-        if errno.errorcode.get(error.errno or 0) not in _REFUSALS:
+        full = str(error.strerror).startswith(_FULL)
+        if errno.errorcode.get(error.errno or 0) not in _REFUSALS and not full:
             raise
         what = f"{error.filename or 'A file'} cannot be read or written ({error.strerror})"
         complain("Error", f"{what}; check its path, its permissions and the space on the disk.")

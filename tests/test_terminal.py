@@ -159,3 +159,17 @@ def test_a_long_note_hides_no_number(capsys):
         advance("epochs", 25, "a note " * 30, 3)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("epochs ") and " 3/25 " in line and "a note" in line and len(line) <= 80
+
+
+def test_a_disk_too_full_for_pytorch_to_be_loaded_is_a_sentence():
+    """PyTorch asks for a temporary folder while it is loaded; files of no byte stand for the full disk."""
+    pytest.importorskip("resource")
+    code = (
+        "import resource, tempfile; from faceguard.terminal import sentences\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "with sentences(): tempfile.gettempdir()"
+    )
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "No usable temporary directory found in [" in done.stderr
+    assert done.stderr.endswith("the space on the disk.\n")
