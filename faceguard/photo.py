@@ -39,7 +39,9 @@ _KEPT_TAGS = (
     *(270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432),  # description, camera, resolution, time, author, rights
     *(0x4746, 0x4749, *range(0x9C9B, 0x9CA0)),  # rating; title, comment, author, keywords and subject of Windows
 )
-_LEFT_OUT = frozenset({0x927C, 0xA005})  # of the camera's settings: the maker's note, interoperability
+# Of the camera's settings: the maker's note, interoperability, and the old file's order and compression of colours, width and
+# height, which are another's once the photo is upright.
+_LEFT_OUT = frozenset({0x927C, 0xA005, 0x9101, 0x9102, 0xA002, 0xA003})
 EXIF_LOST = "Its EXIF data is damaged and cannot be kept."
 _EXIF_HEAD = b"Exif\0\0"
 

@@ -64,6 +64,17 @@ def test_nothing_but_pixels_and_profile_is_written(tmp_path: Path, form: str, na
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
+def test_a_rotated_photos_exif_says_nothing_of_the_size_and_storage_that_it_had(tmp_path: Path, name: str) -> None:
+    exif, stored = Image.Exif(), {0x9101: b"\1\2\3\0", 0x9102: 2.0, 0xA002: 36, 0xA003: 24}
+    exif[ORIENTATION] = 6
+    exif.get_ifd(SETTINGS).update({TAKEN: "2024:01:31 12:00:00"} | stored)
+    photo = read_bytes(tmp_path, encoded(Image.fromarray(picture()), "JPEG", exif=exif.tobytes()))
+    write(photo, tmp_path / name, quality=100, keep_metadata=True)
+    with Image.open(tmp_path / name) as image:
+        assert image.getexif().get_ifd(SETTINGS).keys() == {TAKEN}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("form", FORMS)
 def test_exif_is_written_on_request_for_an_upright_photo(tmp_path: Path, form: str, name: str) -> None:
     photo = read_bytes(tmp_path, private(form))
