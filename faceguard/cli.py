@@ -39,10 +39,11 @@ def demo(
     settings = DemoSettings()
     rounds, epochs, size = settings.noise.max_rounds, settings.adversary.train.epochs, settings.adversary.size
     terminal.claim(out, "report.json", "learning-curves.png", "roc.png", "before-after.png")
+    fabric = _fabric(device, precision)  # a device that is not there is said before the photos are read
     people, others = (None if folder is None else terminal.read_faces(folder, size) for folder in (faces, source))
     with terminal.bars() as advance:
         report = run_demo(
-            _fabric(device, precision),
+            fabric,
             out,
             settings=settings,
             faces=people,
@@ -93,6 +94,7 @@ def generate(
         raise typer.BadParameter("--gray changes noise that survives publication; leave --no-publication out.")
     terminal.claim(out.parent, out.name)
     settings = face_noise(epsilon=epsilon / 255, form=form, max_rounds=max_rounds, publication=publication, gray=gray)
+    fabric = _fabric(device, precision)
     checkpoint = out.with_name(out.name + ".partial")
     with reserved(checkpoint):
         refuse_existing(out)  # of a run that ended while this one began
@@ -101,7 +103,7 @@ def generate(
             people = merge(people, terminal.read_faces(own, 112))
         with terminal.bars() as advance:
             bank = learn_bank(
-                _fabric(device, precision),
+                fabric,
                 people,
                 settings,
                 source_model=SourceModel(name=model),
@@ -224,8 +226,8 @@ def eval_identities(
     terminal.claim(out, "identities.json", "roc.png")
     trained = load_run(run)
     protected = None if groups is None else read_groups(groups, trained.identities)
-    people = terminal.read_faces(faces, trained.model.size)
     fabric = _fabric(device, "fp32")
+    people = terminal.read_faces(faces, trained.model.size)
     result = evaluate_identities(trained, people, out, protected=protected, seed=seed, device=fabric.device)
     terminal.console.print(terminal.groups_table(result))
     terminal.say_held_out(result)

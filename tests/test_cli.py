@@ -224,8 +224,8 @@ def test_an_existing_result_is_refused_and_untouched(capsys, tmp_path, words, re
 def test_a_gpu_that_is_not_there_is_named_with_the_way_out(capsys, tmp_path, monkeypatch, command):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    faces = write_faces(tmp_path / "faces", identities=2, photos=1)
-    words = {"demo": (), "generate": (faces,), "train": (faces,)}[command]
+    on_reading(monkeypatch, lambda *_, **__: pytest.fail("photos were read"))
+    words = {"demo": ("--faces", tmp_path), "generate": (tmp_path,), "train": (tmp_path,)}[command]
     sentence = fail(capsys, command, *words, "--out", tmp_path / "out" / "x.safetensors", "--device", "cuda")
     assert "this machine has 0; use --device cpu" in sentence
 

@@ -44,6 +44,9 @@ def test_a_command_that_judges_takes_the_device_that_is_chosen_or_the_one_that_a
         "faceguard.device.make_fabric", lambda **words: asked.append(words) or SimpleNamespace(device="there")
     )
     monkeypatch.setattr(f"faceguard.{judge}", stop)
+    monkeypatch.setattr(
+        "faceguard.decode.load_faces", lambda *_, **__: pytest.fail("read first") if not asked else None
+    )
     if command == "eval-lfw":
         words = ("--lfw", write_lfw(tmp_path / "lfw"))
     else:
