@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from filelock import FileLock, Timeout
@@ -104,8 +105,12 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without executing anything in it. Raises RunError when it is damaged."""
     try:
+        with ZipFile(path) as parts:
+            damaged = parts.testzip()  # PyTorch writes checksums and reads over them
+        if damaged is not None:
+            raise BadZipFile(f"the checksum of {damaged} is wrong")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, BadZipFile, pickle.UnpicklingError) as error:
         raise RunError(f"{path} is no readable checkpoint ({error}); delete it to start anew.") from error
     if not isinstance(state, dict):
         raise RunError(f"{path} is no faceguard checkpoint; delete it to start anew.")

@@ -57,3 +57,20 @@ def test_a_folder_in_which_nothing_can_be_reserved_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"), reserved(tmp_path / "file" / "checkpoint.pt"):
         pytest.fail("a file is no folder")
+
+
+def test_a_checkpoint_of_which_a_byte_has_changed_is_refused_or_says_the_same(tmp_path):
+    """A disk or a crash can change what no length tells; PyTorch reads numbers that do not fit their checksum."""
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"noise": torch.arange(64.0), "rounds": 3})
+    whole, refused = path.read_bytes(), 0
+    for place in range(0, len(whole), 11):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            state = load_checkpoint(path)
+        except RunError as error:
+            assert "no readable checkpoint" in str(error) and "delete it" in str(error)
+            refused += 1
+        else:
+            assert torch.equal(state["noise"], torch.arange(64.0)) and state["rounds"] == 3
+    assert refused > 64 * 4 / 11
