@@ -52,7 +52,7 @@ class Publication:
         ).clamp(0, 1)
         if float(torch.rand(())) < self.compressed:
             low, high = self.quality
-            quality = low + (high - low) * torch.rand(len(pixels), device=pixels.device)
+            quality = low + (high - low) * torch.rand(len(pixels))  # on the CPU, for kornia asks for its ends
             placed = jpeg_codec_differentiable(placed.contiguous(), quality).clamp(0, 1)
         grid = F.affine_grid(self._draw_misses(pixels, size), [len(pixels), 3, size, size], align_corners=False)
         aligned = F.grid_sample(placed, grid, padding_mode="border", align_corners=False)

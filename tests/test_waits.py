@@ -13,9 +13,11 @@ from eval.countermeasures import COUNTERMEASURES
 from faceguard.device import make_fabric, seeded
 from faceguard.errors import NoiseDidNotConverge
 from faceguard.evaluate import evaluate_identities
+from faceguard.gather import send
 from faceguard.generate import SourceModel, learn_bank
 from faceguard.identification import at_once, centroids, classify, embed, predict
 from faceguard.noise import NoiseSettings, Round, generate
+from faceguard.publication import Publication
 from faceguard.readers.synthetic import synthetic_faces
 from faceguard.recognizer import build
 from faceguard.runs import Run
@@ -83,6 +85,22 @@ def test_augmentations_wait_for_nothing(name):
             assert counted.waits == []
             found.append([part.cpu() for part in changed])
     assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+def test_publishing_photos_waits_for_nothing(monkeypatch):
+    """Autocast, and kornia where it sends without waiting, know a GPU by its name alone."""
+    monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("kornia.enhance.jpeg._to_device_nonblocking", lambda one, to, _: send(one, to), raising=False)
+    x, publish, found = torch.rand(4, 3, 16, 16), Publication(compressed=1, gray=0.5), []
+    for place in (torch.device("cpu"), DEVICE):
+        with Waits() as counted:
+            there = x.to(place)
+            counted.waits.clear()
+            with seeded(0, "publish"):
+                published = publish(there)
+            assert counted.waits == []
+            found.append(published.cpu())
+    assert torch.equal(*found)
 
 
 FORMS = {
