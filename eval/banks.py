@@ -12,13 +12,14 @@ from eval.scales import LIMITS, Limits, Scale
 from faceguard import __version__, readers
 from faceguard.about import UNKNOWN, commit
 from faceguard.bank import SHIPPED, NoiseBank, default_bank, plain_bank
+from faceguard.checkpoint import reserved
 from faceguard.decode import load_records
 from faceguard.device import ChosenPrecision, apart, make_fabric
 from faceguard.errors import DataError
 from faceguard.generate import SourceModel, face_noise, learn_bank
 from faceguard.identities import Faces
 from faceguard.noise import NoiseSettings, Round
-from faceguard.outputs import write_json
+from faceguard.outputs import refuse_existing, write_json
 from faceguard.readers.record import Record
 
 PLAIN = "plain"  # the paper's, for aligned faces
@@ -112,25 +113,25 @@ def make(
 ) -> None:
     """Learn the bank on ``faces`` and write it to ``out``, and `learning` beside it; resumes from ``out``.partial.
 
-    Raises DataError when ``out`` exists.
+    Raises DataError when ``out`` exists, and RunError while another process learns it.
     """
-    if out.exists():
-        raise DataError(f"{out} already exists and is not overwritten; choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_name(out.name + ".partial")
-    clock, by = RoundClock(progress), commit() or UNKNOWN  # asked first: the clone may have moved on by the end
-    bank = learn_bank(
-        make_fabric(precision=precision),
-        faces,
-        recipe.settings,
-        source_model=recipe.source_model,
-        seed=recipe.seed,
-        checkpoint=checkpoint,
-        progress=clock,
-    )
-    write_json(out.with_suffix(".json"), {"seconds": clock.seconds, "commit": by})
-    bank.amplified(recipe.gain).save(out)
-    checkpoint.unlink(missing_ok=True)
+    with reserved(checkpoint):
+        refuse_existing(out)
+        clock, by = RoundClock(progress), commit() or UNKNOWN  # asked first: the clone may have moved on by the end
+        bank = learn_bank(
+            make_fabric(precision=precision),
+            faces,
+            recipe.settings,
+            source_model=recipe.source_model,
+            seed=recipe.seed,
+            checkpoint=checkpoint,
+            progress=clock,
+        )
+        write_json(out.with_suffix(".json"), {"seconds": clock.seconds, "commit": by})
+        bank.amplified(recipe.gain).save(out)
+        checkpoint.unlink(missing_ok=True)
 
 
 def learning(bank: Path) -> Mapping[str, Any]:

@@ -1,9 +1,14 @@
-"""The time that a bank's rounds take, also when some of them were learnt before an interruption."""
+"""Banks that recipes state: one process learns each, and the time that its rounds take."""
+
+from dataclasses import replace
 
 import pytest
 
-from eval.banks import RoundClock
+from eval.banks import BankRecipe, RoundClock, make
+from faceguard.errors import DataError, RunError
+from faceguard.generate import SourceModel
 from faceguard.noise import Round
+from tests.small import QUICK, tiny_faces
 
 
 @pytest.mark.parametrize(
@@ -24,3 +29,23 @@ def test_rounds_before_an_interruption_count_as_those_after_it(monkeypatch, numb
     now[0] = 108.0
     assert clock.seconds == seconds
     assert told == rounds and clock.last == (rounds[-1] if rounds else Round(number=0, error=1.0))
+
+
+def test_a_bank_that_another_process_learns_is_left_to_it_and_overwritten_by_nobody(tmp_path):
+    recipe = BankRecipe(faces=None, settings=replace(QUICK, stop_error=0.9), source_model=SourceModel(width=8))
+    out, told = tmp_path / "banks" / "bank.safetensors", []
+
+    def learn(progress):
+        make(recipe, tiny_faces(), out, precision="fp32", progress=progress)
+
+    def meanwhile(done):
+        told.append(done)
+        with pytest.raises(RunError, match=r"Another process works on .*bank\.safetensors\.partial"):
+            learn(lambda done: pytest.fail(f"{done} was learnt"))
+
+    learn(meanwhile)
+    kept = out.read_bytes()
+    assert told and sorted(path.name for path in out.parent.iterdir()) == ["bank.json", out.name]
+    with pytest.raises(DataError, match="already exists and is not overwritten"):
+        learn(lambda done: pytest.fail(f"{done} was learnt"))
+    assert out.read_bytes() == kept
