@@ -190,7 +190,8 @@ def rows_for(photos: Faces, bank: NoiseBank, noise: ImageNoise) -> NDArray[np.in
     if bank.form == "class-wise":
         wanted = [rows_of.get(photos.names[label], photos.names[label]) for label in photos.labels]
     elif noise.one_row_a_class:
-        wanted = [photos.keys[int(np.argmax(photos.labels == label))] for label in photos.labels]
+        _, first, place = np.unique(photos.labels, return_index=True, return_inverse=True)
+        wanted = [photos.keys[i] for i in first[place]]
     else:
         wanted = list(photos.keys)
     if absent := set(wanted) - set(number):

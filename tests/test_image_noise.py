@@ -109,7 +109,15 @@ def test_a_batch_of_few_photos_is_no_more_passes_than_photos():
 def test_a_class_that_shares_one_sample_wise_row_takes_its_first_photos():
     faces = tiny_faces(3, 2)
     bank = tiny_bank(6, identities=faces.keys, form="sample-wise")
-    assert rows_for(faces, bank, ImageNoise(form="sample-wise", one_row_a_class=True)).tolist() == [0, 0, 2, 2, 4, 4]
+    one_row = ImageNoise(form="sample-wise", one_row_a_class=True)
+    assert rows_for(faces, bank, one_row).tolist() == [0, 0, 2, 2, 4, 4]
+    assert rows_for(faces.take([5, 1, 4, 0, 1]), bank, one_row).tolist() == [
+        5,
+        1,
+        5,
+        1,
+        1,
+    ]  # nobody of the class between
 
 
 @pytest.mark.parametrize("part", [1, 4])
