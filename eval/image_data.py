@@ -153,8 +153,8 @@ class StudyImages:
                     raise NoiseDidNotConverge(f"{which} was not learnt. {error}") from error
                 write_json(about, asdict(learnt) | {"commit": by})
                 bank.save(path)
-                for passing in (checkpoint, store_of(checkpoint)):
-                    passing.unlink(missing_ok=True)
+            for passing in (checkpoint, store_of(checkpoint)):  # perhaps of a run that ended before it did this
+                passing.unlink(missing_ok=True)
         found = banks.learning(path)
         return load_bank(path), Learnt(**{one.name: found[one.name] for one in fields(Learnt)})
 

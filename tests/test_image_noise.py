@@ -67,6 +67,16 @@ def test_random_noise_fills_the_budget_from_the_seed_of_its_noise(form):
     assert torch.equal(bank.rows, expected.rows)
 
 
+def test_what_a_run_left_that_was_killed_when_its_noise_was_learnt_goes_with_the_next(image_data, tmp_path):
+    noise = ImageNoise(kind="random")
+    learnt = images(image_data, tmp_path).bank(noise, "cifar10")[0]
+    path = images(image_data, tmp_path).file_of(noise, "cifar10")
+    for ending in (".partial", ".rows"):
+        path.with_suffix(ending).write_bytes(b"rows")
+    assert torch.equal(images(image_data, tmp_path).bank(noise, "cifar10")[0].rows, learnt.rows)
+    assert {found.suffix for found in path.parent.iterdir()} <= {".json", ".lock", ".safetensors"}
+
+
 def test_random_phases_are_drawn_with_the_seed_of_their_noise(image_data, tmp_path):
     study, noise = images(image_data, tmp_path), ImageNoise(kind="random", seed=3)
     turned, _ = study.bank(replace(noise, random_phases=True), "cifar10")
