@@ -81,7 +81,7 @@ def learn_bank(
     shape = source_model or SourceModel()
     start = derive_seed(seed, "source model")  # a trainer of the same seed must not start from the same weights
     source = build(shape.name, identities=len(faces.names), size=faces.size, width=shape.width, seed=start)
-    if settings.objective == "error-maximizing" or settings.targeted:
+    if not settings.learns_source:
         training = derive_seed(seed, "source training")  # nor see its batches, flips and crops
         fit(fabric, source, faces, TrainSettings(epochs=20, batch_size=settings.batch_size), seed=training)
     try:

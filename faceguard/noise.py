@@ -114,7 +114,7 @@ def rounds(run: NoiseRun) -> Iterator[Round]:
     """
     settings = run.settings
     while run.rounds < settings.max_rounds:
-        if settings.objective == "error-minimizing" and not settings.targeted:
+        if settings.learns_source:
             train_source(run)
         learn_noise(run)
         error = source_error(run)

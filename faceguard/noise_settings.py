@@ -42,6 +42,8 @@ class NoiseSettings:
         sides = [name for name in ("cells", "patch") if getattr(self, name) is not None]
         positive = (*rates, "pgd_steps", "train_steps", "batch_size", "max_rounds", *sides)
         wrong = [f"{n} must be positive, not {getattr(self, n)}" for n in positive if not getattr(self, n) > 0]
+        if self.batch_size == 1 and self.learns_source:
+            wrong.append("batch_size 1 gives batch normalisation nothing to average over; use 2 or more")
         if not 0 < self.stop_error < 1:
             wrong.append(f"stop_error must lie between 0 and 1, not {self.stop_error}")
         if self.epsilon > 1:
@@ -52,6 +54,11 @@ class NoiseSettings:
             wrong.append("noise is of few cells or a patch, not both")
         if wrong:
             raise FaceguardError("These noise settings cannot work: " + "; ".join(wrong) + ".")
+
+    @property
+    def learns_source(self) -> bool:
+        """Whether the source model learns with the noise; error-maximizing and targeted noise need one that has learnt."""
+        return self.objective == "error-minimizing" and not self.targeted
 
     def check_size(self, size: int) -> None:
         """Raise FaceguardError when faces of ``size`` pixels have no room for so many cells, or for the patch."""

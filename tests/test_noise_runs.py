@@ -192,6 +192,13 @@ def test_noise_is_of_few_cells_or_a_patch():
         NoiseSettings(cells=4, patch=4)
 
 
+def test_batches_of_one_are_for_source_models_that_no_longer_learn():
+    for finished in ({"objective": "error-maximizing"}, {"targeted": True}):
+        NoiseSettings(batch_size=1, **finished)
+    with pytest.raises(FaceguardError, match="batch_size 1 gives batch normalisation nothing to average over; use 2"):
+        NoiseSettings(batch_size=1)
+
+
 def test_settings_name_all_their_problems_at_once():
     with pytest.raises(FaceguardError) as caught:
         NoiseSettings(epsilon=2, step_size=0, pgd_steps=0, stop_error=1.5, learning_rate=float("nan"), gradient_clip=-1)
