@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -86,8 +87,8 @@ def run_cell(
 
 
 def _kept(path: Path, lfw_of: str | None) -> Cell | None:
-    """The cell's arrays, if its file is there and has the scores of the wanted pairs."""
-    if not path.is_file():
+    """The cell's arrays, if its file is there, whole, and has the scores of the wanted pairs."""
+    if not is_zipfile(path):  # absent, or torn by a crash of the machine: computed again
         return None
     with np.load(path, allow_pickle=False) as kept:
         cell = dict(kept)

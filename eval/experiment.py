@@ -97,6 +97,9 @@ class Expectation:
     at_least: float | None = None
     where: str = "*"
 
+    def __post_init__(self) -> None:
+        bounds(self.at_most, self.at_least)
+
     def fits(self, condition: Condition) -> bool:
         """Whether the claim is about this condition; with everybody protected there are no others."""
         has_group = self.group == "protected" or condition.protected is not None

@@ -135,6 +135,9 @@ class ImageExpectation:
     label: str | None = None
     attack: bool = False
 
+    def __post_init__(self) -> None:
+        bounds(self.at_most, self.at_least)
+
     def fits(self, run: str) -> bool:
         """Whether the claim is about the run of this name."""
         return run != self.than and fnmatchcase(run, self.run)

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from faceguard.errors import DataError
+
 DIGITS = 4  # of a number
 NOT_RUN = "(not run)"  # ends the words of a claim about what was not run
 Outcome = Literal["met", "missed", "undecided", "not tried"]
@@ -17,9 +19,12 @@ class Found(NamedTuple):
 
 
 def bounds(at_most: float | None, at_least: float | None) -> str:
-    """The bounds that are given, in words."""
+    """The bounds that are given, in words. Raises DataError for none: such a claim would be met whatever happens."""
     given = {"at most": at_most, "at least": at_least}
-    return " and ".join(f"{word} {bound:g}" for word, bound in given.items() if bound is not None)
+    said = [f"{word} {bound:g}" for word, bound in given.items() if bound is not None]
+    if not said:
+        raise DataError("A claim says nothing without a bound; give it at_most or at_least.")
+    return " and ".join(said)
 
 
 def said(claims: Mapping[str, Found]) -> dict[str, dict[str, bool] | dict[str, float | None]]:

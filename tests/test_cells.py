@@ -126,6 +126,15 @@ def test_a_cells_commit_is_that_of_the_code_that_began_it(cell, trainings, monke
     assert str(cell()["commit"]) == "after 0 trainings"
 
 
+@pytest.mark.parametrize("whole", [0, 0.5, 0.99])
+def test_a_torn_cell_is_computed_again(cell, trainings, tmp_path, whole):
+    before = cell()
+    (path,) = tmp_path.glob("*.npz")
+    path.write_bytes(path.read_bytes()[: int(whole * path.stat().st_size)])
+    assert np.array_equal(cell()["predictions"], before["predictions"])
+    assert len(trainings) == 2
+
+
 def on(kind):
     """What names ask of a fabric whose device is of this kind."""
     return SimpleNamespace(device=SimpleNamespace(type=kind), _precision=SimpleNamespace(precision="32-true"))

@@ -1,9 +1,11 @@
 """When a claim about a classification study is met, by how much, and what learning its noise costs."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from eval.experiment import Expectation
 from eval.image_claims import accuracy_expectations, controls, cost_expectations, expectations
 from eval.image_study import ImageExpectation, ImageNoise, ImageStudy, Run
 from faceguard.errors import DataError
@@ -184,6 +186,13 @@ def test_what_was_not_run_is_not_met_and_of_an_absent_set_nothing_is_claimed():
     assert expectations(CONTROLLED, {}, absent=["clean"]) == {}
 
 
+@pytest.mark.parametrize("claim", [partial(ImageExpectation, run="a", than="clean"), Expectation])
+def test_a_claim_that_nothing_could_miss_is_refused(claim):
+    with pytest.raises(DataError, match="give it at_most or at_least"):
+        claim()
+    assert str(claim(at_least=0.5))
+
+
 def test_a_study_with_mistakes_lists_them_all():
     with pytest.raises(DataError) as raised:
         ImageStudy(
@@ -191,8 +200,8 @@ def test_a_study_with_mistakes_lists_them_all():
             source="",
             runs={"a/b": Run(share=2)},
             expectations=(
-                ImageExpectation(run="x*", than="clean"),
-                ImageExpectation(run="a*", than="clean", attack=True),
+                ImageExpectation(run="x*", than="clean", at_most=1),
+                ImageExpectation(run="a*", than="clean", at_least=1, attack=True),
             ),
             costs={"a/b": 1.0},
             at_full={"y": 90},
