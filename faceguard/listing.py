@@ -90,7 +90,7 @@ def list_photos(
     for folder in sorted(holders(again, source)):
         passed_over(folder)
     if not jobs:
-        raise DataError(f"{source} holds no photos to protect; name a folder with files such as .jpg or .png.")
+        raise DataError(f"{source} holds no photos; name a folder with files such as .jpg or .png.")
     return jobs
 
 
