@@ -13,7 +13,7 @@ NUMBER = re.compile(r"(?<![\d.])\d\.\d{2,4}(?!\.?\d)")
 SHARE = re.compile(r"(\d\.\d{2,4})\s+of\s+(?:a\s+clean\s+)?(\d\.\d{2,4})")  # of the noisy arm, of the clean one
 SEEDS = {"one seed": 1, "three seeds": 3}
 ENTRIES = {  # how a paragraph with numbers begins: the entries that they are from
-    "On CIFAR-10 at scale small": ("cifar10-noise-types",),
+    "On CIFAR-10 at scale small": ("cifar10-noise-types", "cifar10-all-photos"),
     "**It needs company.**": ("face-few", "face-strength"),
     "**Other rows hide few better": ("face-strength", "targeted-photos"),
     "**It is the power of": ("face-strength",),
@@ -28,6 +28,7 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     ),
     "Noise may protect only because": ("face-presence", "face-shares"),
     "**Noise of single photos stops": ("cifar10-noise-types",),
+    "**Noise must be learnt through": ("cifar10-all-photos",),
     "**A few classes can carry it.**": ("several-classes",),
     "**A single class is not always": ("single-class",),
     "**Patches of half the side": ("patches-and-mixtures",),
