@@ -66,9 +66,9 @@ def gather(
     """
     records, unlisted = _own_records(photos, size)
     people = list(dict.fromkeys(record.identity for record in records))
+    in_turn = assign_rows(bank, people, "round-robin", seed=seed)
     _refuse_few(Counter(record.identity for record in records), people, size, unlisted)
     theirs = None if others is None else their_records(others, size, seed)  # a mistake in them, before photos are read
-    in_turn = assign_rows(bank, people, "round-robin", seed=seed)
     rows = in_turn if name == SHIPPED else named_rows(bank, in_turn)  # as protect gives them
     arms, failures = _own_arms(records, bank, rows, upload, seed, progress)
     failures = unlisted + failures
