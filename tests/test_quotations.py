@@ -18,6 +18,7 @@ ENTRIES = {  # how a paragraph with numbers begins: the entries that they are fr
     "**Other rows hide few better": ("face-strength", "targeted-photos"),
     "**It is the power of": ("face-strength",),
     "**Of fine noise other rows": ("face-noise-types", "face-source-models"),
+    "**What of our settings hides": ("face-noise-settings",),
     "Asked only among the protected": ("photo-space",),
     "How much of the noise survives": ("noise-survival",),
     "On aligned crops, against noise": ("face-adversaries", "face-countermeasures"),
